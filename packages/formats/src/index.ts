@@ -1,3 +1,9 @@
+export { concatBytes, equalBytes, fromUtf8, utf8 } from './bytes/bytes.ts';
+export { type Digest, digestFromHash, digestHash, digestHex, digestOf, parseDigest } from './bytes/digest.ts';
+export { fromBase64, fromHex, toBase64, toHex } from './bytes/encodings.ts';
+export { SecretBytes } from './bytes/secret-bytes.ts';
+export { sha256 } from './crypto/sha256.ts';
+export { verifyEd25519, verifyP256 } from './crypto/signatures.ts';
 export {
   assertNever,
   Fault,
@@ -7,3 +13,40 @@ export {
   faultKinds,
   isFault,
 } from './fault.ts';
+export { canonicalJson, parseCanonicalJson } from './json/canonical.ts';
+export { parseStrictJson, type StrictJsonLimits } from './json/strict.ts';
+export { emptyRootHash, leafHash, nodeHash, rootFromLeaves } from './merkle/hash.ts';
+export {
+  consistencyPath,
+  hashOfProofNode,
+  inclusionPath,
+  type NodeCoordinate,
+  type ProofNode,
+  proofHashes,
+  rootPath,
+} from './merkle/path.ts';
+export {
+  type ConsistencyProof,
+  type InclusionProof,
+  verifyConsistency,
+  verifyInclusion,
+} from './merkle/verify.ts';
+export {
+  type Checkpoint,
+  type CheckpointKey,
+  checkpointText,
+  type ParsedCheckpoint,
+  parseCheckpoint,
+  signCheckpoint,
+  verifyCheckpoint,
+} from './tlog/checkpoint.ts';
+export { decodeEntryBundle, encodeEntryBundle, maxEntryBytes } from './tlog/entry-bundle.ts';
+export { checkpointKeyId, type Note, type NoteSignature, noteSignatureLine, parseNote } from './tlog/note.ts';
+export {
+  type NodeInTile,
+  nodeInTile,
+  parseTilePath,
+  type TilePath,
+  tilePath,
+  tileWidth,
+} from './tlog/tiles.ts';
