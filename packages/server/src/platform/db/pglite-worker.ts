@@ -1,0 +1,70 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { PGlite } from '@electric-sql/pglite';
+import { DurableNodeFs, durableStartParams, memoryStartParams } from './durable-files.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './pglite-messages.ts';
+
+/**
+ * The thread PGlite lives in: a heavy query keeps this thread busy and not the event loop that answers requests.
+ * It speaks PostgreSQL's wire protocol, whole batches in and whole answers out, one at a time.
+ */
+
+const port = parentPort;
+if (port === null) throw new Error('pglite-worker is started as a worker thread only');
+
+// Only this module's opener starts the thread, with exactly this shape.
+const start = workerData as WorkerStart;
+let syncs = 0;
+
+async function open(): Promise<PGlite> {
+  const options =
+    start.directory === undefined
+      ? { startParams: [...memoryStartParams] }
+      : {
+          fs: new DurableNodeFs(start.directory, () => {
+            syncs += 1;
+          }),
+          startParams: [...durableStartParams],
+        };
+  return PGlite.create(
+    start.image === undefined ? options : { ...options, loadDataDir: new Blob([start.image]) },
+  );
+}
+
+async function answer(pg: PGlite, request: ToWorker): Promise<FromWorker> {
+  switch (request.kind) {
+    case 'bytes':
+      return { id: request.id, bytes: await pg.execProtocolRaw(request.bytes) };
+    case 'reset':
+      // A new connection starts clean, also when the one before it was dropped inside a transaction.
+      await pg.exec('ROLLBACK');
+      await pg.exec('DISCARD ALL');
+      return { id: request.id };
+    case 'syncs':
+      return { id: request.id, syncs };
+    case 'image': {
+      const image = await pg.dumpDataDir('none');
+      return { id: request.id, bytes: new Uint8Array(await image.arrayBuffer()) };
+    }
+    case 'close':
+      await pg.close();
+      return { id: request.id };
+  }
+}
+
+const pg = await open();
+let queue = Promise.resolve();
+port.on('message', (request: ToWorker) => {
+  queue = queue.then(async () => {
+    try {
+      const message = await answer(pg, request);
+      port.postMessage(message);
+      if (request.kind === 'close') port.close();
+    } catch (error) {
+      // The engine itself failed (for PostgreSQL a crash): its memory can no longer be trusted, what is on disk can.
+      // Ending the thread makes every waiter fail and nothing more be acknowledged; the next start recovers.
+      port.postMessage({ id: request.id, failure: error instanceof Error ? error.message : String(error) });
+      process.exit(70);
+    }
+  });
+});
+port.postMessage({ id: 0 } satisfies FromWorker);

@@ -1,0 +1,2 @@
+export { type Database, type DatabaseConfig, openDatabase, tablesOf } from './db/database.ts';
+export * from './ports.ts';
