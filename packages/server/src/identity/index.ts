@@ -1,0 +1,12 @@
+export { createIdentity, type Identity, type IdentityDeps, identityAudited } from './identity.ts';
+export { identityMigrations } from './migrations.ts';
+export type { NewPerson, NewWorkload, PrincipalChange } from './people/people.ts';
+export type { Principal, PrincipalKind } from './people/principal.ts';
+export { adminPolicy, agentPolicy } from './policy/built-in.ts';
+export type { Rule } from './policy/rules.ts';
+export type { StoredPolicy } from './policy/store.ts';
+export { maxStepTokenSeconds, type StepIdentity } from './steps/claims.ts';
+export type { OidcSigner } from './steps/jwt.ts';
+export type { FirstPerson } from './tokens/bootstrap.ts';
+export type { IssuedToken, Token } from './tokens/token.ts';
+export type { NewToken } from './tokens/tokens.ts';
