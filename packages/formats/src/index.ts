@@ -5,6 +5,14 @@ export { SecretBytes } from './bytes/secret-bytes.ts';
 export { sha256 } from './crypto/sha256.ts';
 export { verifyEd25519, verifyP256 } from './crypto/signatures.ts';
 export {
+  type Envelope,
+  inTotoPayloadType,
+  pae,
+  parseEnvelope,
+  signEnvelope,
+} from './dsse/envelope.ts';
+export { parseStatement, type Statement, statementBytes, statementType } from './dsse/statement.ts';
+export {
   assertNever,
   Fault,
   type FaultDetails,
@@ -31,6 +39,46 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './merkle/verify.ts';
+export { type Integrity, parseIntegrity } from './npm/integrity.ts';
+export { type LockedPackage, parsePackageLock } from './npm/package-lock.ts';
+export { npmPurl } from './npm/purl.ts';
+export {
+  maxManifestBytes,
+  parseDescriptor,
+  parseImageConfig,
+  parseImageIndex,
+  parseImageManifest,
+} from './oci/parse.ts';
+export {
+  type ManifestReference,
+  parseManifestReference,
+  parseReference,
+  parseRepositoryName,
+  parseTag,
+  type Reference,
+} from './oci/reference.ts';
+export {
+  type Descriptor,
+  emptyBlob,
+  type ImageConfig,
+  type ImageIndex,
+  type ImageManifest,
+  type ImageProcess,
+  mediaTypes,
+  type Platform,
+} from './oci/types.ts';
+export {
+  type Bundle,
+  type BundleLogProof,
+  type BundleParts,
+  bundleMediaType,
+  makeBundle,
+  parseBundle,
+} from './sigstore/bundle.ts';
+export { type HashedRekord, hashedRekordBody, hashedRekordOf } from './sigstore/hashedrekord.ts';
+export { defaultTarLimits, readTar, type TarLimits, type TarReadEntry } from './tar/read.ts';
+export type { LinkPolicy, TarEntryType } from './tar/tree.ts';
+export { streamTar, type TarEntry, type TarStreamEntry, writeTar } from './tar/write.ts';
 export {
   type Checkpoint,
   type CheckpointKey,
@@ -50,3 +98,12 @@ export {
   tilePath,
   tileWidth,
 } from './tlog/tiles.ts';
+export { toSigstoreTrustedRoot } from './trust/sigstore.ts';
+export {
+  parseTrustRoot,
+  signTrustRoot,
+  type TrustedKey,
+  type TrustedLog,
+  type TrustRoot,
+  trustRootMediaType,
+} from './trust/trust-root.ts';
