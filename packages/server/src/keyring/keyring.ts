@@ -1,0 +1,186 @@
+import { Fault, SecretBytes } from '@sallyport/formats';
+import type { Actor, Audit, AuditedTable, Clock, Db, Ids, Log, Random, Tx } from '#platform';
+import { decryptBytes, encryptBytes, keySizeBytes, nonceSizeBytes, unwrapKey, wrapKey } from './aead.ts';
+import { auditedTables } from './audited.ts';
+import { dekData, recordData } from './binding.ts';
+import { createEntropy } from './entropy.ts';
+import { decryptFailed, keyringClosed } from './faults.ts';
+import { createKeks } from './keks.ts';
+import type { Holder, SealedRecord } from './record.ts';
+import { createRewrap } from './rewrap.ts';
+import { createRoots } from './roots.ts';
+import type { Seal } from './seal.ts';
+import { createSigners, keyIdOf, type Signer, type SignerName } from './signers.ts';
+import { keyringStore } from './store.pg.ts';
+
+export interface Keyring {
+  /** Opens the root key, making it and its seal on the first start. Must be called once, before everything else. */
+  open(): Promise<void>;
+  /** Writes the use counts and wipes all keys in memory; everything afterwards throws `keyring.closed`. */
+  close(): Promise<void>;
+  /**
+   * Encrypts under a fresh DEK, bound to scope and address. `scope` is `env:<project>/<environment>` or `system`; its
+   * KEK is made on first use, in `tx`. The record opens for the same scope and address only.
+   */
+  encrypt(tx: Tx, scope: string, address: string, plaintext: SecretBytes): Promise<SealedRecord>;
+  /** Throws `keyring.decrypt_failed` for every record that is not exactly what `encrypt` gave for this address. */
+  decrypt(tx: Tx, scope: string, address: string, record: SealedRecord): Promise<SecretBytes>;
+  /** A new KEK for the scope; records move to it with `rewrapSome`. */
+  rotate(scope: string, actor: Pick<Actor, 'kind' | 'id'>): Promise<{ readonly version: number }>;
+  /** A new root key; all KEKs move to it in one transaction. */
+  rotateRoot(actor: Pick<Actor, 'kind' | 'id'>): Promise<{ readonly version: number }>;
+  addHolder(holder: Holder): void;
+  /** Moves a batch of records of each rotated scope and writes the use counts; call until 0, and every minute. */
+  rewrapSome(): Promise<number>;
+  /** The signing key of that purpose, made on first use. Must not be called inside a transaction. */
+  signer(name: SignerName): Promise<Signer>;
+  /** For `ledger verify`. */
+  audited(): readonly AuditedTable[];
+}
+
+export interface KeyringDeps {
+  readonly db: Db;
+  readonly audit: Audit;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: Ids;
+  readonly seal: Seal;
+  readonly log: Log;
+}
+
+const scopePattern = /^(system|env:[a-z0-9-]{1,63}\/[a-z0-9-]{1,63})$/;
+const maxAddressLength = 1000;
+const maxPlaintextBytes = 1024 * 1024;
+
+export function createKeyring(deps: KeyringDeps): Keyring {
+  const { db, audit, clock, seal, log } = deps;
+  const store = keyringStore;
+  const entropy = createEntropy(deps.random);
+  const roots = createRoots({ db, store, seal, entropy, audit, clock });
+  const keks = createKeks({ store, roots, entropy, audit, clock });
+  const rewrap = createRewrap({ db, store, keks, entropy, log });
+
+  async function encrypt(
+    tx: Tx,
+    scope: string,
+    address: string,
+    plaintext: SecretBytes,
+  ): Promise<SealedRecord> {
+    requireOpen();
+    requireName(scope, address);
+    if (plaintext.sizeBytes > maxPlaintextBytes) {
+      throw invalid('too_large', `at most ${maxPlaintextBytes} bytes to encrypt`, `${plaintext.sizeBytes}`);
+    }
+    const kek = await keks.current(tx, scope);
+    const dek = entropy.bytes(keySizeBytes);
+    try {
+      const nonce = entropy.bytes(nonceSizeBytes);
+      const ciphertext = encryptBytes(dek, nonce, recordData(scope, address), plaintext.expose());
+      const aad = dekData(scope, address, kek.version);
+      const wrappedKey = wrapKey(kek.key, entropy.bytes(nonceSizeBytes), aad, dek);
+      keks.count(scope, kek.version);
+      return { keyVersion: kek.version, wrappedKey, nonce, ciphertext };
+    } finally {
+      dek.fill(0);
+      kek.key.fill(0);
+    }
+  }
+
+  async function decrypt(tx: Tx, scope: string, address: string, record: SealedRecord): Promise<SecretBytes> {
+    requireOpen();
+    // A version that is no key version at all must not reach the database as a parameter it refuses.
+    if (!Number.isInteger(record.keyVersion) || record.keyVersion < 1 || record.keyVersion >= 2 ** 31) {
+      throw decryptFailed();
+    }
+    const kek = await keks.at(tx, scope, record.keyVersion);
+    const dek = unwrapKey(kek.key, dekData(scope, address, record.keyVersion), record.wrappedKey);
+    kek.key.fill(0);
+    if (dek === undefined) throw decryptFailed();
+    const plaintext = decryptBytes(dek, record.nonce, recordData(scope, address), record.ciphertext);
+    dek.fill(0);
+    if (plaintext === undefined) throw decryptFailed();
+    const secret = SecretBytes.from(plaintext);
+    plaintext.fill(0);
+    return secret;
+  }
+
+  const signers = createSigners({ db, store, audit, clock, encrypt, decrypt });
+  rewrap.addHolder(signers.holder);
+
+  async function writeCounts(): Promise<void> {
+    const counts = keks.takeCounts();
+    if (counts.length === 0) return;
+    await db.write(async (tx) => {
+      for (const { scope, version, uses } of counts) await store.addUses(tx, scope, version, uses);
+    });
+  }
+
+  function requireOpen(): void {
+    if (!roots.isOpen()) throw keyringClosed();
+  }
+
+  return {
+    open: () => roots.open(),
+    async close() {
+      try {
+        if (roots.isOpen()) await writeCounts();
+      } catch (error) {
+        log.warn({ err: error }, 'the use counts of keys could not be written');
+      } finally {
+        signers.close();
+        roots.close();
+      }
+    },
+    encrypt,
+    decrypt,
+    async rotate(scope, actor) {
+      requireOpen();
+      requireName(scope, 'any');
+      const version = await db.write((tx) => keks.rotate(tx, scope, actor));
+      if (version === undefined) {
+        throw new Fault(
+          'not_found',
+          'keyring.no_key',
+          `expected a scope with a key, got "${scope}" without one`,
+        );
+      }
+      return { version };
+    },
+    async rotateRoot(actor) {
+      return { version: await roots.rotate(actor) };
+    },
+    addHolder: (holder) => rewrap.addHolder(holder),
+    async rewrapSome() {
+      requireOpen();
+      const moved = await rewrap.some();
+      await writeCounts();
+      return moved;
+    },
+    async signer(name) {
+      requireOpen();
+      return signers.get(name);
+    },
+    audited: () => auditedTables(store, keyIdOf),
+  };
+}
+
+function requireName(scope: string, address: string): void {
+  if (!scopePattern.test(scope)) {
+    throw invalid(
+      'scope',
+      'a scope "env:<project>/<environment>" or "system"',
+      JSON.stringify(scope.slice(0, 200)),
+    );
+  }
+  if (address.length < 1 || address.length > maxAddressLength || !address.isWellFormed()) {
+    throw invalid(
+      'address',
+      `an address of 1 to ${maxAddressLength} characters`,
+      `${address.length} characters`,
+    );
+  }
+}
+
+function invalid(code: string, expected: string, got: string): Fault {
+  return new Fault('invalid', `keyring.${code}`, `expected ${expected}, got ${got}`);
+}
