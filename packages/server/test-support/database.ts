@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { SecretBytes } from '@sallyport/formats';
 import pg from 'pg';
 import type { Migration } from '#platform';
 import { type Database, openDatabase } from '../src/platform/db/database.ts';
@@ -53,7 +54,10 @@ async function openOnServer(url: string): Promise<TestDb> {
   await administer(url, `CREATE DATABASE ${name}`);
   const own = new URL(url);
   own.pathname = `/${name}`;
-  const db = await openDatabase({ kind: 'postgres', url: own.href, connections: 5 }, silentLog);
+  const db = await openDatabase(
+    { kind: 'postgres', url: SecretBytes.fromUtf8(own.href), connections: 5 },
+    silentLog,
+  );
   return {
     db,
     close: async () => {

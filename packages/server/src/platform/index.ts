@@ -1,4 +1,7 @@
-export { type Database, type DatabaseConfig, openDatabase, tablesOf } from './db/database.ts';
+export { type ConfigSources, type DescribedOption, type LoadedConfig, loadConfig } from './config/config.ts';
+export type { Config } from './config/options.ts';
+export { sourcesOf } from './config/sources.ts';
+export { type Database, type DatabaseConfig, databaseOf, openDatabase, tablesOf } from './db/database.ts';
 export { collectBody } from './http/body.ts';
 export { createHttp, type HttpConfig, type HttpDeps, type HttpServer } from './http/server.ts';
 export {
@@ -10,4 +13,7 @@ export {
   type Routes,
   type StreamReply,
 } from './http/types.ts';
+export { createLog, type LogConfig, type LogLevel } from './log/log.ts';
 export * from './ports.ts';
+export { systemClock, systemRandom } from './time/clock.ts';
+export { createIds } from './time/ids.ts';

@@ -1,8 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Fault } from '@sallyport/formats';
+import { Fault, type SecretBytes } from '@sallyport/formats';
 import { Kysely, PostgresDialect, type Transaction } from 'kysely';
 import pg from 'pg';
+import type { Config } from '../config/options.ts';
 import type { Db, Log, Migration, Tx } from '../ports.ts';
 import { migrate } from './migrations.ts';
 import { openPglite } from './pglite.ts';
@@ -12,7 +14,19 @@ import { valueTypes } from './values.ts';
 export type DatabaseConfig =
   | { readonly kind: 'memory'; readonly image?: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'directory'; readonly directory: string; readonly onStopped?: (reason: string) => void }
-  | { readonly kind: 'postgres'; readonly url: string; readonly connections?: number };
+  | { readonly kind: 'postgres'; readonly url: SecretBytes; readonly connections?: number };
+
+/** Which database a server's configuration asks for. */
+export function databaseOf(
+  config: Pick<Config, 'databaseUrl' | 'databaseConnections' | 'dataDirectory'>,
+  onStopped?: (reason: string) => void,
+): DatabaseConfig {
+  if (config.databaseUrl !== undefined) {
+    return { kind: 'postgres', url: config.databaseUrl, connections: config.databaseConnections };
+  }
+  const directory = join(config.dataDirectory, 'database');
+  return { kind: 'directory', directory, ...(onStopped === undefined ? {} : { onStopped }) };
+}
 
 export interface Database extends Db {
   /** Brings the schema up to date; safe to call from several replicas at once. */
@@ -59,7 +73,7 @@ export async function openDatabase(config: DatabaseConfig, log: Log): Promise<Da
 
 function openPostgres(config: Extract<DatabaseConfig, { kind: 'postgres' }>, log: Log): Engine {
   const pool = new pg.Pool({
-    connectionString: config.url,
+    connectionString: config.url.exposeUtf8(),
     max: config.connections ?? 10,
     connectionTimeoutMillis: 10_000,
     // A transaction is short by contract; one that hangs must not hold row locks for ever.

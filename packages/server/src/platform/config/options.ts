@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import type { OptionTypeName, ValueOf } from './option-types.ts';
+
+export interface Option {
+  readonly type: OptionTypeName;
+  /** What holds when nobody says anything: a text, one made from options above it, or none. Never a secret. */
+  readonly default: string | Derived | undefined;
+  readonly doc: string;
+  /** Masked when shown, refused as a flag (other users see a command line) and in a file others can read. */
+  readonly secret?: true;
+  /** Set where the usual `SALLYPORT_…` is not what people expect. */
+  readonly env?: string;
+}
+
+interface Derived {
+  readonly text: string;
+  readonly from: (known: Readonly<Record<string, unknown>>) => string;
+}
+
+function below(name: string): Derived {
+  return {
+    text: `\`${name}\` in \`data_directory\``,
+    from: (known) => join(String(known['dataDirectory']), name),
+  };
+}
+
+/**
+ * Every option of the server, once: validation, `sally config`, flags, environment and docs/configuration.md are all
+ * made from this table. Order matters only for defaults that are derived from options above.
+ */
+export const options = {
+  installation: {
+    type: 'name',
+    default: 'sallyport',
+    doc: 'Name of this installation; part of the identities in its evidence, so it does not change later.',
+  },
+  dataDirectory: {
+    type: 'path',
+    default: '.sallyport',
+    doc: 'Where everything is kept that this server stores itself. One server at a time.',
+  },
+  listenHost: {
+    type: 'host',
+    default: '127.0.0.1',
+    doc: 'Address to listen on. Anything but loopback belongs behind a proxy that speaks TLS.',
+  },
+  listenPort: { type: 'port', default: '7270', doc: 'Port to listen on; 0 takes a free one.' },
+  publicUrl: {
+    type: 'url',
+    default: {
+      text: '`http://` with `listen_host` and `listen_port`',
+      from: ({ listenHost, listenPort }) =>
+        `http://${String(listenHost).includes(':') ? `[${listenHost}]` : listenHost}:${listenPort}`,
+    },
+    doc: 'How others reach this server; the issuer of step identities and the builder in provenance.',
+  },
+  databaseUrl: {
+    type: 'databaseUrl',
+    default: undefined,
+    secret: true,
+    env: 'DATABASE_URL',
+    doc: 'PostgreSQL 15 or later. Without it the embedded database in `data_directory` is used.',
+  },
+  databaseConnections: {
+    type: 'count',
+    default: '10',
+    doc: 'Connections to PostgreSQL of one server. The embedded database has one.',
+  },
+  keyFile: {
+    type: 'path',
+    default: below('root.key'),
+    doc: 'The root key, made on the first start with mode 0600. Without it nothing that was encrypted can be read: back it up apart from the data.',
+  },
+  registryDirectory: {
+    type: 'path',
+    default: below('registry'),
+    doc: 'Where artifacts are kept, by digest.',
+  },
+  ledgerOrigin: {
+    type: 'origin',
+    default: 'sallyport.localhost',
+    doc: 'Name of the ledger in its checkpoints; does not change later.',
+  },
+  repositoryPollSeconds: {
+    type: 'seconds',
+    default: '15',
+    doc: 'How often repositories without a webhook are looked at.',
+  },
+  logLevel: { type: 'logLevel', default: 'info', doc: 'The least severe lines that are logged.' },
+  uploadLimit: { type: 'bytes', default: '10GiB', doc: 'Largest single upload to the registry.' },
+  stepLogLimit: {
+    type: 'bytes',
+    default: '64MiB',
+    doc: 'Longest log of one step; what comes after is cut and marked.',
+  },
+  connectionLimit: {
+    type: 'count',
+    default: '10000',
+    doc: 'Connections at the same time; more are refused.',
+  },
+  stopGraceSeconds: { type: 'seconds', default: '20', doc: 'How long a stop waits for requests in flight.' },
+} as const satisfies Record<string, Option>;
+
+export type OptionName = keyof typeof options;
+
+type Typed<O extends { type: OptionTypeName; default: unknown }> = O['default'] extends undefined
+  ? ValueOf<O['type']> | undefined
+  : ValueOf<O['type']>;
+
+export type Config = { readonly [N in OptionName]: Typed<(typeof options)[N]> };
+
+// A literal per option would hide the optional fields; the table is read as its interface here.
+export const optionList: ReadonlyArray<readonly [OptionName, Option]> = Object.entries(
+  options,
+) as unknown as ReadonlyArray<readonly [OptionName, Option]>;
+
+const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+export const fileKey = (name: OptionName): string => snake(name);
+export const flagName = (name: OptionName): string => snake(name).replaceAll('_', '-');
+export const envName = (name: OptionName, option: Option): string =>
+  option.env ?? `SALLYPORT_${snake(name).toUpperCase()}`;
