@@ -138,6 +138,9 @@ function checkArtifact(artifact: Artifact, path: KeyPath, report: Report): void 
   if (artifact.command[0] === '') report([...path, 'command', 0], 'a program', 'an empty text');
 }
 
+/** Mounts that are not environments: what a deployment there could read belongs to steps and webhooks. */
+const reservedEnvironments: readonly string[] = ['build', 'webhooks', 'system'];
+
 function checkEnvironments(
   environments: Readonly<Record<string, Environment>>,
   isSound: (path: KeyPath) => boolean,
@@ -150,6 +153,13 @@ function checkEnvironments(
     if (!isSound(path)) continue;
     // JavaScript objects move such keys to the front: the order a release travels would silently change.
     if (/^\d+$/.test(name)) report(path, 'a name with at least one letter', quote(name));
+    if (reservedEnvironments.includes(name)) {
+      report(
+        path,
+        `another name than ${reservedEnvironments.join(', ')}: they hold secrets of their own`,
+        quote(name),
+      );
+    }
     checkPromote(environment.promote, [...path, 'promote'], names, index, report);
     const { port, health, egress = [] } = environment.target;
     const other = ports.get(port);

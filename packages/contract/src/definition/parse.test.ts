@@ -127,6 +127,7 @@ describe('parseDefinition', () => {
     ['the repository in the artifact', 'dist/, node', '.git/, node', 'outside .git'],
     ['a later environment as source', 'promote: { auto: true }', 'promote: { from: alpha }', 'no `from`'],
     ['two environments on one port', 'port: 4002', 'port: 4001', 'a port of its own'],
+    ['an environment that shares the secrets of steps', '  zeta:', '  build:', 'another name than build'],
     ['an environment named by a number', '  zeta:', '  "1":', 'a name with at least one letter'],
     ['a soak in the first environment', 'auto: true', 'soak: 5m', 'no `soak` in the first environment'],
     [
