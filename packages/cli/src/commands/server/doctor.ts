@@ -1,0 +1,9 @@
+import type { Command } from '../../command.ts';
+import { runProgram } from '../../programs.ts';
+
+export const doctor: Command = {
+  name: ['doctor'],
+  summary: 'say what this host can enforce around a step, and how to enable the rest',
+  examples: ['sally doctor', 'sally doctor --json'],
+  run: async ({ out }) => runProgram('agent', ['probe', ...(out.json ? ['--json'] : [])]),
+};

@@ -1,0 +1,52 @@
+import { type Command, commonFlags, type Flag } from './command.ts';
+
+/** The help of one command: usage, arguments, flags, examples. */
+export function commandHelp(command: Command): string {
+  const words = (command.args ?? []).map((argument) => {
+    const name = argument.many ? `${argument.name}...` : argument.name;
+    return argument.optional ? `[${name}]` : name;
+  });
+  const lines = [
+    `usage: sally ${[...command.name, ...words].join(' ')} [flags]`,
+    '',
+    command.summary,
+    ...section(
+      'arguments',
+      (command.args ?? []).map((argument) => [argument.name, argument.doc]),
+    ),
+    ...section('flags', Object.entries({ ...command.flags, ...commonFlags }).map(flagRow)),
+    '',
+    'examples:',
+    ...command.examples.map((example) => `  ${example}`),
+    '',
+  ];
+  return lines.join('\n');
+}
+
+/** The overview: every command in a line. */
+export function overview(commands: readonly Command[]): string {
+  const rows = commands.map((command): [string, string] => [command.name.join(' '), command.summary]);
+  return [
+    'usage: sally COMMAND [flags]',
+    '',
+    'Sallyport: one guarded path from commit to production.',
+    ...section('commands', rows),
+    '',
+    'start here:',
+    '  sally up                  a server and an agent on this machine',
+    '  sally COMMAND --help      what a command takes, with examples',
+    '',
+  ].join('\n');
+}
+
+function flagRow([name, flag]: [string, Flag]): [string, string] {
+  const short = flag.short === undefined ? '' : `, -${flag.short}`;
+  const value = flag.type === 'string' ? ` ${flag.value ?? 'VALUE'}` : '';
+  return [`--${name}${short}${value}`, flag.doc];
+}
+
+function section(title: string, rows: ReadonlyArray<readonly [string, string]>): string[] {
+  if (rows.length === 0) return [];
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  return ['', `${title}:`, ...rows.map(([left, right]) => `  ${left.padEnd(width)}${right}`)];
+}

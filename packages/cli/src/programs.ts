@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Fault } from '@sallyport/formats';
+
+/**
+ * Server and agent are programs of their own: the command line starts them and never imports them, so that the process
+ * that holds keys and the one that runs build code stay apart even on a laptop.
+ */
+export type Program = 'server' | 'agent';
+
+function entry(program: Program): string {
+  return fileURLToPath(import.meta.resolve(`@sallyport/${program}/main`));
+}
+
+/** Starts a program; its standard output comes back to us, its talk goes to `stderr`. */
+export function startProgram(
+  program: Program,
+  args: readonly string[],
+  stderr: 'inherit' | number,
+): ChildProcess {
+  return spawn(process.execPath, [entry(program), ...args], {
+    stdio: ['ignore', 'pipe', stderr],
+    // A group of its own: Ctrl-C reaches only us, and we stop the agent before the server.
+    detached: true,
+  });
+}
+
+/** Runs a program to its end with our own terminal and returns its exit code. */
+export function runProgram(program: Program, args: readonly string[]): number {
+  const done = spawnSync(process.execPath, [entry(program), ...args], { stdio: 'inherit' });
+  return done.status ?? 1;
+}
+
+/** The first line a program prints on standard output is one JSON object that says it is ready. */
+export async function readyLine(
+  child: ChildProcess,
+  name: Program,
+): Promise<Readonly<Record<string, unknown>>> {
+  const stdout = child.stdout;
+  if (stdout === null) throw new Fault('internal', 'cli.no_pipe', `the ${name} was started without a pipe`);
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const ended = (code: number | null): void => {
+      reject(
+        new Fault(
+          'unavailable',
+          'cli.not_started',
+          `the ${name} ended before it was ready, with status ${code}`,
+          {
+            hint: `its own message stands above; sally config shows what it was started with`,
+          },
+        ),
+      );
+    };
+    child.once('exit', ended);
+    stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString('utf8');
+      const end = text.indexOf('\n');
+      if (end === -1) return;
+      child.off('exit', ended);
+      stdout.resume();
+      try {
+        const parsed: unknown = JSON.parse(text.slice(0, end));
+        resolve(typeof parsed === 'object' && parsed !== null ? { ...parsed } : {});
+      } catch (cause) {
+        reject(
+          new Fault('internal', 'cli.bad_ready_line', `the ${name} did not say that it is ready`, { cause }),
+        );
+      }
+    });
+  });
+}
+
+/** Asks a program to stop (SIGTERM), waits, and ends it by force after `graceMs`. */
+export async function stopProgram(child: ChildProcess, graceMs = 10_000): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+  });
+  child.kill('SIGTERM');
+  const force = setTimeout(() => child.kill('SIGKILL'), graceMs);
+  await ended;
+  clearTimeout(force);
+}

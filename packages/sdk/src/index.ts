@@ -1,0 +1,1 @@
+export { type CallOptions, type ClientOptions, createTransport, path, type Transport } from './transport.ts';
