@@ -43,6 +43,13 @@ export { type Integrity, parseIntegrity } from './npm/integrity.ts';
 export { type LockedPackage, parsePackageLock } from './npm/package-lock.ts';
 export { npmPurl } from './npm/purl.ts';
 export {
+  blobPath,
+  type ExportFile,
+  exportLayout,
+  layoutMarker,
+  parseExportIndex,
+} from './oci/layout.ts';
+export {
   maxManifestBytes,
   parseDescriptor,
   parseImageConfig,
@@ -57,6 +64,7 @@ export {
   parseTag,
   type Reference,
 } from './oci/reference.ts';
+export { bundleOfReferrer, bundleReferrer, type Referrer } from './oci/referrer.ts';
 export {
   type Descriptor,
   emptyBlob,
@@ -67,6 +75,26 @@ export {
   mediaTypes,
   type Platform,
 } from './oci/types.ts';
+export type {
+  CycloneDx,
+  Dependencies,
+  DependencyFinding,
+  Run,
+  RunStep,
+  Source,
+  TestResult,
+} from './predicates/build-evidence.ts';
+export type { DigestSet, ResourceDescriptor } from './predicates/fields.ts';
+export {
+  type BuildParameters,
+  buildType,
+  type Provenance,
+  readBuildParameters,
+} from './predicates/provenance.ts';
+export { type PredicateName, type Predicates, predicateNameOf, readPredicate } from './predicates/read.ts';
+export type { Approval, Deployment, DesiredStatement } from './predicates/release-evidence.ts';
+export { type Place, predicateTypes } from './predicates/types.ts';
+export { type GateResult, parsePlaceUri, placeUri, type Verdict } from './predicates/verdict.ts';
 export {
   type Bundle,
   type BundleLogProof,
@@ -107,3 +135,11 @@ export {
   type TrustRoot,
   trustRootMediaType,
 } from './trust/trust-root.ts';
+export { type BundleExpectations, type VerifiedBundle, verifyBundle } from './verify/bundle.ts';
+export {
+  type DesiredExpectations,
+  type VerifiedDesiredState,
+  verifyDesiredState,
+} from './verify/desired-state.ts';
+export { type ExportExpectations, type ExportReport, type ReadFile, verifyExport } from './verify/export.ts';
+export { type VerdictExpectations, type VerifiedVerdict, verifyVerdict } from './verify/verdict.ts';
