@@ -1,5 +1,6 @@
 import { chownSync, lchownSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { findFirstProcess } from './processes.ts';
 
 /**
  * How bwrap is started. An unprivileged agent starts it directly. A root agent must not: a step mapped to the real
@@ -12,6 +13,8 @@ export interface Launch {
   stage(source: string, writable: boolean): string;
   /** Program and arguments that come before the inner bwrap's own. */
   prefix(): readonly string[];
+  /** The host's number of the sandbox's process 1, from the one the inner bwrap told; undefined while not there. */
+  hostPid(child: number, told: number): number | undefined;
 }
 
 export interface LaunchOptions {
@@ -22,11 +25,13 @@ export interface LaunchOptions {
 }
 
 export function createLaunch({ bwrap, stepUid, setpriv }: LaunchOptions): Launch {
-  if (stepUid === undefined) return { stage: (source) => source, prefix: () => [bwrap] };
+  if (stepUid === undefined)
+    return { stage: (source) => source, prefix: () => [bwrap], hostPid: (_, told) => told };
 
   const staged: string[] = [];
   let count = 0;
   return {
+    hostPid: findFirstProcess,
     stage(source, writable) {
       const path = `/tmp/s${count}`;
       count += 1;
@@ -36,6 +41,9 @@ export function createLaunch({ bwrap, stepUid, setpriv }: LaunchOptions): Launch
     prefix: () => [
       bwrap,
       '--die-with-parent',
+      // The inner bwrap belongs to another user, so the signal that --die-with-parent is made of is refused between
+      // the two. The end of a pid namespace asks nobody: with the outer one everything in it is killed.
+      '--unshare-pid',
       '--dev-bind',
       '/',
       '/',

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, existsSync, fstatSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Fault } from '@sallyport/formats';
@@ -17,6 +17,7 @@ import {
   type SandboxSpec,
 } from './model.ts';
 import { boundOutput, defaultOutputBounds, type OutputBounds } from './output.ts';
+import { childrenOf, isGone, signal } from './processes.ts';
 import { type Started, startSandbox } from './start.ts';
 import { validateSpec } from './validate.ts';
 
@@ -255,7 +256,7 @@ function judge(
 async function nothingLeft(host: Host, spec: SandboxSpec, { group, pid }: Started): Promise<void> {
   group?.kill();
   for (let attempt = 0; attempt < 500; attempt += 1) {
-    const gone = group === undefined ? !existsSync(`/proc/${pid}`) || isOther(pid) : group.empty();
+    const gone = isGone(pid, 'bwrap') && (group?.empty() ?? true);
     if (gone) {
       try {
         group?.remove();
@@ -272,49 +273,6 @@ async function nothingLeft(host: Host, spec: SandboxSpec, { group, pid }: Starte
     'sandbox.survivor',
     `processes or the control group of sandbox "${spec.id}" are still there`,
   );
-}
-
-/** Whether the number was given to another process meanwhile: ours had bwrap's name and is a zombie or gone. */
-function isOther(pid: number): boolean {
-  try {
-    const state = /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    const name = /^Name:\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return state === 'Z' || name !== 'bwrap';
-  } catch {
-    return true;
-  }
-}
-
-export function childrenOf(pid: number): readonly number[] {
-  try {
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    return text === '' ? [] : text.split(' ').map(Number);
-  } catch {
-    return scanForChildren(pid);
-  }
-}
-
-/** For kernels without CONFIG_PROC_CHILDREN. */
-function scanForChildren(pid: number): readonly number[] {
-  const found: number[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))?.[1];
-      if (Number(parent) === pid) found.push(Number(name));
-    } catch {
-      // Ended since it was listed.
-    }
-  }
-  return found;
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // errors of process.kill carry a code
-  }
 }
 
 /** A fresh id for a sandbox: a readable prefix and a random rest. */

@@ -84,7 +84,12 @@ export async function startSandbox(host: Host, spec: SandboxSpec, limits: Limits
     feed(child, descriptors.args, encoded);
     for (const [index, bytes] of data.entries()) feed(child, descriptors.firstData + index, bytes);
 
-    const pid = await Promise.race([status.pid, failed, afterStart(child)]);
+    const told = await Promise.race([status.pid, failed, afterStart(child)]);
+    const pid = child.pid === undefined ? undefined : launch.hostPid(child.pid, told);
+    if (pid === undefined) {
+      kill(child);
+      throw new Error('the first process of the sandbox was not found');
+    }
     try {
       group?.add(pid);
       await host.limitProcess?.(pid, processes);
