@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Actor, Audit, Authorize, Clock, Db, Ids, LedgerEvent, Log, Random, Tx } from '#platform';
+import type { Actor, Audit, Authorize, Clock, Db, Ids, Jobs, LedgerEvent, Log, Random, Tx } from '#platform';
 
 /** A clock that moves only when told to. */
 export interface FixedClock extends Clock {
@@ -87,4 +87,52 @@ export function person(name: string, more: Partial<Actor> = {}): Actor {
 /** Runs `work` in a write transaction and gives its result; shortens tests of stores. */
 export function inTx<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   return db.write((tx) => work(tx));
+}
+
+export interface ManualJobs extends Jobs {
+  /** Wakes not yet delivered, oldest first, each `queue/id` once. */
+  readonly waiting: readonly { readonly queue: string; readonly id: string; readonly notBefore?: Date }[];
+  /** Delivers all wakes due at `now` (all when absent), and those they cause, until none is left. */
+  deliver(now?: Date): Promise<void>;
+  /** Runs the periodic task with this name once. */
+  tick(name: string): Promise<void>;
+}
+
+/** Wakes that wait until the test delivers them. A wake in a transaction that rolls back is delivered too: handlers bear it. */
+export function manualJobs(): ManualJobs {
+  const handlers = new Map<string, (id: string) => Promise<void>>();
+  const ticks = new Map<string, () => Promise<void>>();
+  const waiting: { queue: string; id: string; notBefore?: Date }[] = [];
+  return {
+    waiting,
+    wake: async (_tx, queue, id, options = {}) => {
+      if (!handlers.has(queue)) throw new Error(`no handler for queue '${queue}'`);
+      const same = waiting.some(
+        (wake) => wake.queue === queue && wake.id === id && wake.notBefore === options.notBefore,
+      );
+      if (!same) waiting.push({ queue, id, ...options });
+    },
+    handle: (queue, handler) => {
+      handlers.set(queue, handler);
+    },
+    every: (name, _everySeconds, tick) => {
+      ticks.set(name, tick);
+    },
+    start: async () => undefined,
+    stop: async () => undefined,
+    deliver: async (now) => {
+      for (let count = 0; ; count += 1) {
+        if (count > 10_000) throw new Error('wakes cause wakes without end');
+        const index = waiting.findIndex((wake) => now === undefined || (wake.notBefore ?? now) <= now);
+        const [wake] = index < 0 ? [] : waiting.splice(index, 1);
+        if (wake === undefined) return;
+        await handlers.get(wake.queue)?.(wake.id);
+      }
+    },
+    tick: async (name) => {
+      const tick = ticks.get(name);
+      if (tick === undefined) throw new Error(`no periodic task '${name}'`);
+      await tick();
+    },
+  };
 }

@@ -13,6 +13,7 @@ export {
   type Routes,
   type StreamReply,
 } from './http/types.ts';
+export { createJobs } from './jobs/jobs.ts';
 export { createLog, type LogConfig, type LogLevel } from './log/log.ts';
 export * from './ports.ts';
 export { systemClock, systemRandom } from './time/clock.ts';

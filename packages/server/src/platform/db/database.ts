@@ -6,6 +6,8 @@ import { Kysely, PostgresDialect, type Transaction } from 'kysely';
 import pg from 'pg';
 import type { Config } from '../config/options.ts';
 import type { Db, Log, Migration, Tx } from '../ports.ts';
+import { type AdvisoryLocks, localLocks, serverLocks } from './advisory-locks.ts';
+import { addAfterCommit, openAfterCommit } from './after-commit.ts';
 import { migrate } from './migrations.ts';
 import { openPglite } from './pglite.ts';
 import { faultOf, isContention } from './sql-errors.ts';
@@ -33,6 +35,13 @@ export interface Database extends Db {
   migrate(migrations: readonly Migration[]): Promise<void>;
   /** Waits for running transactions, then lets the directory or the connections go. */
   close(): Promise<void>;
+  /**
+   * One statement, or several without values, outside our transactions: for pg-boss, which brings its own. A failure
+   * drops the connection and whatever it left open.
+   */
+  execute(text: string, values?: readonly unknown[]): Promise<{ rows: unknown[] }>;
+  /** A lock by name across replicas; see advisory-locks.ts. */
+  readonly locks: AdvisoryLocks;
   /** Embedded only: syncs to the disk since the start (0 on PostgreSQL, which counts its own). */
   syncs(): Promise<number>;
   /** Embedded only: the data directory as an archive for a later `memory` start. */
@@ -41,6 +50,7 @@ export interface Database extends Db {
 
 interface Engine {
   readonly pool: pg.Pool;
+  readonly locks: AdvisoryLocks;
   syncs(): Promise<number>;
   image(): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
@@ -53,7 +63,10 @@ export function tablesOf<T>(tx: Tx): Transaction<T> {
 }
 
 export async function openDatabase(config: DatabaseConfig, log: Log): Promise<Database> {
-  const engine = config.kind === 'postgres' ? openPostgres(config, log) : await openPglite(config, log);
+  const engine: Engine =
+    config.kind === 'postgres'
+      ? openPostgres(config, log)
+      : { ...(await openPglite(config, log)), locks: localLocks() };
   const kysely = new Kysely<Record<never, never>>({ dialect: new PostgresDialect({ pool: engine.pool }) });
   const db = createDb(kysely, config.kind === 'postgres' ? 'postgres' : 'pglite', log);
   try {
@@ -65,25 +78,40 @@ export async function openDatabase(config: DatabaseConfig, log: Log): Promise<Da
   return {
     ...db,
     migrate: (migrations) => migrate(db, migrations, log),
-    close: () => engine.close(),
+    execute: (text, values) => execute(engine.pool, text, values),
+    locks: engine.locks,
+    close: async () => {
+      await engine.locks.close();
+      await engine.close();
+    },
     syncs: () => engine.syncs(),
     image: () => engine.image(),
   };
 }
 
+async function execute(
+  pool: pg.Pool,
+  text: string,
+  values: readonly unknown[] | undefined,
+): Promise<{ rows: unknown[] }> {
+  refuseNested();
+  return pool.query(text, values === undefined ? undefined : [...values]);
+}
+
 function openPostgres(config: Extract<DatabaseConfig, { kind: 'postgres' }>, log: Log): Engine {
+  const connection = { connectionString: config.url.exposeUtf8(), application_name: 'sallyport' };
   const pool = new pg.Pool({
-    connectionString: config.url.exposeUtf8(),
+    ...connection,
     max: config.connections ?? 10,
     connectionTimeoutMillis: 10_000,
     // A transaction is short by contract; one that hangs must not hold row locks for ever.
     options: '-c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000',
-    application_name: 'sallyport',
     types: valueTypes,
   });
   pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
   return {
     pool,
+    locks: serverLocks(connection, log),
     syncs: async () => 0,
     image: async () => {
       throw new Fault(
@@ -99,22 +127,25 @@ function openPostgres(config: Extract<DatabaseConfig, { kind: 'postgres' }>, log
 const attempts = 8;
 const inTransaction = new AsyncLocalStorage<{ open: boolean }>();
 
+/**
+ * A second transaction inside a first waits for a connection that the first holds: for ever on PGlite, and under
+ * load on PostgreSQL. It is a mistake of the caller, so it is refused at once, on both.
+ */
+function refuseNested(): void {
+  if (inTransaction.getStore()?.open !== true) return;
+  throw new Fault(
+    'internal',
+    'platform.nested_transaction',
+    'expected no open transaction, got one inside another',
+    {
+      hint: 'pass the tx you have, or use afterCommit',
+    },
+  );
+}
+
 function createDb(kysely: Kysely<Record<never, never>>, engine: Db['engine'], log: Log): Db {
-  /**
-   * A second transaction inside a first waits for a connection that the first holds: for ever on PGlite, and under
-   * load on PostgreSQL. It is a mistake of the caller, so it is refused at once, on both.
-   */
   async function alone<T>(run: () => Promise<T>): Promise<T> {
-    if (inTransaction.getStore()?.open === true) {
-      throw new Fault(
-        'internal',
-        'platform.nested_transaction',
-        'expected no open transaction, got one inside another',
-        {
-          hint: 'pass the tx you have, or use afterCommit',
-        },
-      );
-    }
+    refuseNested();
     const scope = { open: true };
     try {
       return await inTransaction.run(scope, run);
@@ -144,8 +175,11 @@ function createDb(kysely: Kysely<Record<never, never>>, engine: Db['engine'], lo
   async function attempt<T>(
     work: (tx: Tx, afterCommit: (then: () => void) => void) => Promise<T>,
   ): Promise<{ result: T; thens: ReadonlyArray<() => void> }> {
-    const thens: Array<() => void> = [];
-    const result = await kysely.transaction().execute((tx) => work(tx, (then) => thens.push(then)));
+    let thens: ReadonlyArray<() => void> = [];
+    const result = await kysely.transaction().execute((tx) => {
+      thens = openAfterCommit(tx);
+      return work(tx, (then) => addAfterCommit(tx, then));
+    });
     return { result, thens };
   }
 
