@@ -1,0 +1,12 @@
+import type { Migration } from '#platform';
+import { logMigration } from './migrations/0001-log.ts';
+
+export { type EventEntry, stateHashOf } from './events.ts';
+export type { LedgerSigner } from './head.ts';
+export { createLedger, type EventPage, type Ledger, type LedgerDeps } from './ledger.ts';
+export { createAudit } from './outbox.ts';
+export type { LogProof } from './proofs.ts';
+export { ledgerRoutes } from './routes.ts';
+export type { Finding, LedgerReport, VerifyProgress } from './verify/report.ts';
+
+export const ledgerMigrations: readonly Migration[] = [logMigration];
