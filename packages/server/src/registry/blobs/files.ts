@@ -1,0 +1,288 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestFromHash, digestHex, Fault } from '@sallyport/formats';
+
+/** The calls this context makes on a file system; a test gives one that fails where it wants. */
+export interface FileSystem {
+  open(path: string, flags: string, mode?: number): Promise<FileHandle>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  stat(path: string): Promise<{ readonly size: number; readonly mtime: Date }>;
+  mkdir(path: string, options: { recursive: true; mode: number }): Promise<unknown>;
+  readdir(path: string): Promise<string[]>;
+}
+
+export const nodeFileSystem: FileSystem = { open, rename, unlink, stat, mkdir, readdir };
+
+/**
+ * Blobs as files: `uploads/<id>` while they arrive, `blobs/sha256/<two digits>/<digest>.<upload id>` once verified.
+ * A file appears under `blobs` only by rename, after its bytes were hashed and synced; a crash at any line leaves at
+ * most an upload that can be resumed or a file that no row names, which garbage collection removes.
+ */
+export interface BlobFiles {
+  prepare(): Promise<void>;
+  /**
+   * Writes `body` at `offset` of the upload, cutting off what an earlier crash left behind it. `onDurable` is told how
+   * far the bytes are on the disk, every few megabytes and at the end, also when the body breaks off. Gives the end.
+   */
+  receive(
+    id: string,
+    offset: number,
+    body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    limits: { readonly maxBytes: number },
+    onDurable: (end: number) => Promise<void>,
+  ): Promise<number>;
+  /** Verifies the upload's content and moves it in place; the name of the file. */
+  seal(id: string, offset: number, digest: Digest, at: Date): Promise<string>;
+  exists(file: string, sizeBytes: number): Promise<boolean>;
+  read(file: string, start: number, end: number): AsyncIterable<Uint8Array>;
+  discardUpload(id: string): Promise<void>;
+  remove(file: string): Promise<void>;
+  /** Files in place, directory by directory, with the time they were sealed. */
+  list(): AsyncIterable<ReadonlyArray<{ readonly file: string; readonly sealedAt: Date }>>;
+}
+
+const durableEveryBytes = 32 * 1024 * 1024;
+const readBytes = 256 * 1024;
+/** Running hashes of uploads in progress; lost on restart, then the file is read again. */
+const maxRunningHashes = 1000;
+const filePattern = /^[0-9a-f]{64}\.[a-z0-9_-]{1,80}$/;
+
+export function createBlobFiles(deps: { readonly root: string; readonly fs: FileSystem }): BlobFiles {
+  const { root, fs } = deps;
+  const uploads = join(root, 'uploads');
+  const blobs = join(root, 'blobs', 'sha256');
+  const running = new Map<string, { readonly hash: ReturnType<typeof createHash>; readonly end: number }>();
+
+  const uploadPath = (id: string): string => join(uploads, checkFileId(id));
+  const pathOf = (file: string): string => {
+    // The name comes from a row; a forged one must not reach outside of the directory.
+    if (!filePattern.test(file))
+      throw new Fault('integrity', 'registry.row_invalid', 'expected the name of a blob file');
+    return join(blobs, file.slice(0, 2), file);
+  };
+
+  async function hashOf(id: string, handle: FileHandle, end: number): Promise<ReturnType<typeof createHash>> {
+    const known = running.get(id);
+    if (known !== undefined && known.end === end) return known.hash.copy();
+    const hash = createHash('sha256');
+    let read = 0;
+    for await (const chunk of readRange(handle, 0, end - 1)) {
+      hash.update(chunk);
+      read += chunk.length;
+    }
+    if (read !== end) throw uploadLost();
+    return hash;
+  }
+
+  async function syncDirectory(path: string): Promise<void> {
+    const handle = await fs.open(path, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  return {
+    async prepare() {
+      await fs.mkdir(uploads, { recursive: true, mode: 0o700 });
+      await fs.mkdir(blobs, { recursive: true, mode: 0o700 });
+      await syncDirectory(join(root, 'blobs'));
+      await syncDirectory(root);
+    },
+
+    async receive(id, offset, body, { maxBytes }, onDurable) {
+      const handle = await openUpload(fs, uploadPath(id), offset);
+      let end = offset;
+      let durable = offset;
+      const makeDurable = async (): Promise<void> => {
+        if (end === durable) return;
+        await handle.datasync();
+        durable = end;
+        await onDurable(end);
+      };
+      try {
+        await handle.truncate(offset);
+        const hash = await hashOf(id, handle, offset);
+        running.delete(id);
+        try {
+          for await (const chunk of body) {
+            if (end + chunk.length > maxBytes)
+              throw new Fault(
+                'invalid',
+                'registry.size_invalid',
+                `expected a blob of at most ${maxBytes} bytes, got more`,
+              );
+            await writeAll(handle, chunk, end);
+            hash.update(chunk);
+            end += chunk.length;
+            if (end - durable >= durableEveryBytes) await makeDurable();
+          }
+          await makeDurable();
+        } catch (error) {
+          // What came before the connection broke is kept for a resume. A full disk keeps nothing new: the bytes
+          // behind the last durable one are given back at once, for they are what filled it.
+          if (isDiskFull(error)) await handle.truncate(durable).catch(() => undefined);
+          else await makeDurable();
+          throw error;
+        }
+        if (running.size < maxRunningHashes) running.set(id, { hash, end });
+        return end;
+      } catch (error) {
+        throw asFault(error);
+      } finally {
+        await handle.close();
+      }
+    },
+
+    async seal(id, offset, digest, at) {
+      const from = uploadPath(id);
+      const file = `${digestHex(digest)}.${id}`;
+      const directory = join(blobs, file.slice(0, 2));
+      try {
+        const handle = await openUpload(fs, from, offset);
+        try {
+          await handle.truncate(offset);
+          const found = digestFromHash((await hashOf(id, handle, offset)).digest());
+          if (found !== digest)
+            throw new Fault(
+              'invalid',
+              'registry.digest_mismatch',
+              `expected content with digest ${digest}, got ${found}`,
+              { hint: 'the upload is dropped; send it again from the start' },
+            );
+          // A resumed upload may be days old; garbage collection judges a file without row by this time.
+          await handle.utimes(at, at);
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+        await fs.mkdir(directory, { recursive: true, mode: 0o700 });
+        await fs.rename(from, pathOf(file));
+        await syncDirectory(directory);
+        await syncDirectory(blobs);
+      } catch (error) {
+        throw asFault(error);
+      }
+      running.delete(id);
+      return file;
+    },
+
+    async exists(file, sizeBytes) {
+      try {
+        return (await fs.stat(pathOf(file))).size === sizeBytes;
+      } catch (error) {
+        if (codeOf(error) === 'ENOENT') return false;
+        throw asFault(error);
+      }
+    },
+
+    async *read(file, start, end) {
+      let handle: FileHandle;
+      try {
+        handle = await fs.open(pathOf(file), 'r');
+      } catch (cause) {
+        throw new Fault('integrity', 'registry.blob_lost', 'expected the file of a stored blob, found none', {
+          cause,
+        });
+      }
+      try {
+        yield* readRange(handle, start, end);
+      } finally {
+        await handle.close();
+      }
+    },
+
+    async discardUpload(id) {
+      running.delete(id);
+      await unlinkIfThere(fs, uploadPath(id));
+    },
+
+    remove: (file) => unlinkIfThere(fs, pathOf(file)),
+
+    async *list() {
+      for (const directory of await fs.readdir(blobs)) {
+        const found: Array<{ file: string; sealedAt: Date }> = [];
+        for (const file of await fs.readdir(join(blobs, directory))) {
+          if (!filePattern.test(file) || !file.startsWith(directory)) continue;
+          try {
+            found.push({ file, sealedAt: (await fs.stat(pathOf(file))).mtime });
+          } catch (error) {
+            if (codeOf(error) !== 'ENOENT') throw asFault(error);
+          }
+        }
+        yield found;
+      }
+    },
+  };
+}
+
+async function openUpload(fs: FileSystem, path: string, offset: number): Promise<FileHandle> {
+  try {
+    return await fs.open(path, offset === 0 ? 'w+' : 'r+', 0o600);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') throw uploadLost();
+    throw asFault(error);
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written);
+    written += bytesWritten;
+  }
+}
+
+async function* readRange(handle: FileHandle, start: number, end: number): AsyncGenerator<Uint8Array> {
+  for (let at = start; at <= end; ) {
+    const buffer = new Uint8Array(Math.min(readBytes, end - at + 1));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+}
+
+async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
+  try {
+    await fs.unlink(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw asFault(error);
+  }
+}
+
+function checkFileId(id: string): string {
+  if (!/^[a-z0-9_-]{1,80}$/.test(id)) throw uploadLost();
+  return id;
+}
+
+function uploadLost(): Fault {
+  return new Fault('not_found', 'registry.upload_unknown', 'expected an upload in progress, found none', {
+    hint: 'start the upload again',
+  });
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+function isDiskFull(error: unknown): boolean {
+  return codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
+}
+
+/** A full disk gets its own name, because only the operator can help; other errors pass as they are. */
+function asFault(error: unknown): unknown {
+  if (!isDiskFull(error)) return error;
+  return new Fault(
+    'exhausted',
+    'registry.disk_full',
+    'the disk of the registry is full; nothing was stored',
+    {
+      hint: 'free some space or collect garbage, then push again',
+      cause: error,
+    },
+  );
+}
