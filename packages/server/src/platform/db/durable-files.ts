@@ -1,4 +1,5 @@
-import { fdatasyncSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fsyncSync, openSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
 
@@ -25,8 +26,20 @@ export const memoryStartParams: readonly string[] = [
 
 /** The part of Emscripten's module that is touched here; PGlite's own types leave it untyped. */
 interface EmscriptenModule {
-  NODEFS: { stream_ops: { fsync?: (stream: { nfd: number }) => number } };
+  NODEFS: {
+    stream_ops: { fsync?: (stream: FileStream) => number };
+    realPath(node: unknown): string;
+  };
 }
+
+interface FileStream {
+  /** Node's descriptor; directories have none. */
+  readonly nfd: number | undefined;
+  readonly node: unknown;
+}
+
+// WASI errno of EIO: PostgreSQL panics on a failed fsync, as it must, and nothing more is acknowledged.
+const inputOutputError = 29;
 
 /** A data directory whose `fsync` reaches the disk. `onSync` is told of each, for counting. */
 export class DurableNodeFs extends NodeFS {
@@ -45,15 +58,41 @@ export class DurableNodeFs extends NodeFS {
     const onSync = this.#onSync;
     const patch = (module: unknown): void => {
       // Emscripten's NODEFS is present in the NodeFS build of PGlite; a build without it fails here, at start.
-      const { stream_ops } = (module as EmscriptenModule).NODEFS;
-      stream_ops.fsync = (stream) => {
-        fdatasyncSync(stream.nfd);
-        onSync();
-        return 0;
+      const { NODEFS } = module as EmscriptenModule;
+      NODEFS.stream_ops.fsync = (stream) => {
+        try {
+          if (stream.nfd === undefined) syncPath(NODEFS.realPath(stream.node));
+          else fdatasyncSync(stream.nfd);
+          onSync();
+          return 0;
+        } catch {
+          // Thrown through WASM it would leave the engine in the middle of a call; as an error number it is handled.
+          return inputOutputError;
+        }
       };
     };
     return {
       emscriptenOpts: { ...made.emscriptenOpts, preRun: [patch, ...(made.emscriptenOpts.preRun ?? [])] },
     };
   }
+}
+
+/** A name is durable only when its directory is synced. */
+export function syncPath(path: string): void {
+  const descriptor = openSync(path, 'r');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Syncs everything below `path`: PGlite creates a cluster without a single sync. */
+export function syncTree(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    const inner = join(path, entry.name);
+    if (entry.isDirectory()) syncTree(inner);
+    else if (entry.isFile()) syncPath(inner);
+  }
+  syncPath(path);
 }

@@ -1,6 +1,8 @@
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
-import { DurableNodeFs, durableStartParams, memoryStartParams } from './durable-files.ts';
+import { DurableNodeFs, durableStartParams, memoryStartParams, syncPath, syncTree } from './durable-files.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './pglite-messages.ts';
 
 /**
@@ -16,18 +18,31 @@ const start = workerData as WorkerStart;
 let syncs = 0;
 
 async function open(): Promise<PGlite> {
-  const options =
-    start.directory === undefined
-      ? { startParams: [...memoryStartParams] }
-      : {
-          fs: new DurableNodeFs(start.directory, () => {
-            syncs += 1;
-          }),
-          startParams: [...durableStartParams],
-        };
-  return PGlite.create(
-    start.image === undefined ? options : { ...options, loadDataDir: new Blob([start.image]) },
-  );
+  const { directory, image } = start;
+  if (directory === undefined) {
+    const options = { startParams: [...memoryStartParams] };
+    return PGlite.create(image === undefined ? options : { ...options, loadDataDir: new Blob([image]) });
+  }
+  if (!existsSync(directory)) await createCluster(directory);
+  return openDirectory(directory);
+}
+
+function openDirectory(directory: string): Promise<PGlite> {
+  const fs = new DurableNodeFs(directory, () => {
+    syncs += 1;
+  });
+  return PGlite.create({ fs, startParams: [...durableStartParams] });
+}
+
+/** Made under another name and renamed when whole and on disk: a crash in between leaves a draft that is thrown away. */
+async function createCluster(directory: string): Promise<void> {
+  const draft = `${directory}.new`;
+  rmSync(draft, { recursive: true, force: true });
+  const pg = await openDirectory(draft);
+  await pg.close();
+  syncTree(draft);
+  renameSync(draft, directory);
+  syncPath(dirname(directory));
 }
 
 async function answer(pg: PGlite, request: ToWorker): Promise<FromWorker> {

@@ -1,8 +1,6 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { Fault } from '@sallyport/formats';
 import pg from 'pg';
 import type { Log } from '../ports.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
@@ -42,26 +40,10 @@ export async function openPglite(options: PgliteOptions, log: Log): Promise<Pgli
       ...(options.directory === undefined ? {} : { directory: join(options.directory, 'pg') }),
       ...(options.image === undefined ? {} : { image: options.image }),
     };
-    if (options.directory !== undefined) refuseHalfMade(join(options.directory, 'pg'));
     return await startEngine(start, options, lock, log);
   } catch (error) {
     lock?.release();
     throw error;
-  }
-}
-
-/** PGlite fills a new directory in many writes and marks the end with PG_VERSION last only by luck; see refusal. */
-function refuseHalfMade(directory: string): void {
-  if (!existsSync(directory) || existsSync(join(directory, 'global', 'pg_control'))) return;
-  if (existsSync(join(directory, 'PG_VERSION'))) {
-    throw new Fault(
-      'integrity',
-      'platform.directory_incomplete',
-      `expected a complete database in '${directory}'`,
-      {
-        hint: 'the first start was interrupted before anything was stored: delete this directory and start again',
-      },
-    );
   }
 }
 
