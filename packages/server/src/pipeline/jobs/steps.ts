@@ -1,0 +1,175 @@
+import { parseDuration, type StepGrant, type StepReport } from '@sallyport/contract';
+import { canonicalJson, Fault, toBase64 } from '@sallyport/formats';
+import type { LogKey, Logs } from '../logs/logs.ts';
+import { type PipelineDeps, type RedeemedSecret, stepMount } from '../ports.ts';
+import { type Run, runResource, type StepRecord } from '../runs/run.ts';
+import type { RunStore } from '../runs/store.ts';
+import { type LeaseClaim, lockLeased, stepOf } from './fence.ts';
+import { holderOf } from './jobs.ts';
+import { checkOrder, definitionOf, plannedSteps, wantsOf } from './plan.ts';
+
+export interface StepVerbs {
+  /** What one step holds, given once per attempt and step; ends with the step. */
+  grant(claim: LeaseClaim, step: string): Promise<StepGrant>;
+  /** Appends to the step's log; gives the offset to go on from. */
+  appendLog(claim: LeaseClaim, step: string, offset: number, bytes: Uint8Array): Promise<number>;
+  /** Ends the step and all it held. The same report twice changes nothing the second time. */
+  finish(claim: LeaseClaim, step: string, report: StepReport): Promise<void>;
+}
+
+/** After the time of the step itself: starting and stopping a sandbox, and telling us. */
+const graceSeconds = 60;
+
+export function createStepVerbs(
+  deps: PipelineDeps & { readonly store: RunStore; readonly logs: Logs },
+): StepVerbs {
+  const { db, clock, store, logs } = deps;
+  const logKey = (run: Run, step: string): LogKey => ({ runId: run.id, attempt: run.attempt, step });
+
+  /** Committed before any value is read: from here on this attempt of this step may have seen them. */
+  async function issue(claim: LeaseClaim, name: string) {
+    return db.write(async (tx) => {
+      const run = await lockLeased(store, tx, claim);
+      const record = await stepOf(store, tx, run, name);
+      if (record.status !== 'pending') throw alreadyGranted(record);
+      checkOrder(await store.steps(tx, run.id, run.attempt), record);
+      const step = plannedSteps(definitionOf(run)).find((each) => each.step.name === name)?.step;
+      if (step === undefined)
+        throw new Fault('internal', 'pipeline.no_step', `expected step "${name}" in its definition`);
+      const ttlSeconds = parseDuration(step.timeout ?? '15m') + graceSeconds;
+      const now = clock.now();
+      const expiresAt = new Date(now.getTime() + ttlSeconds * 1000);
+      const isTrusted = run.trust === 'trusted';
+      // Stated twice on purpose: `stepRows` skips such steps, and were that to fail, nothing is given here.
+      const wants = isTrusted ? wantsOf(step) : [];
+      const identityToken = isTrusted
+        ? await deps.identity.issueStepToken(tx, {
+            runId: run.id,
+            step: name,
+            project: run.project,
+            service: run.service,
+            trust: run.trust,
+            commit: run.commit,
+            ref: run.ref,
+            audience: deps.audience,
+            ttlSeconds,
+          })
+        : undefined;
+      const holder = holderOf(run, name);
+      const grantId =
+        wants.length === 0
+          ? undefined
+          : await deps.secrets.grant(tx, {
+              holder,
+              project: run.project,
+              environment: stepMount,
+              wants,
+              expiresAt,
+            });
+      await store.replaceStep(tx, { ...record, status: 'granted', grantedAt: now });
+      await deps.audit.record(tx, {
+        type: 'pipeline.step.granted',
+        actor: { kind: claim.agent.kind, id: claim.agent.id },
+        resource: runResource(run),
+        detail: {
+          step: name,
+          attempt: run.attempt,
+          identity: isTrusted,
+          secrets: wants.map(({ ref }) => ref),
+          egress: [...(step.egress ?? [])],
+        },
+      });
+      return { run, holder, grantId, identityToken, expiresAt, egress: step.egress ?? [] };
+    });
+  }
+
+  return {
+    async grant(claim, name) {
+      const issued = await issue(claim, name);
+      const { run, holder, grantId, identityToken, expiresAt, egress } = issued;
+      const redeemed = grantId === undefined ? [] : await deps.secrets.redeem(grantId, holder);
+      logs.protect(
+        logKey(run, name),
+        redeemed.map(({ value }) => value),
+      );
+      return {
+        ...(identityToken === undefined ? {} : { identityToken }),
+        secrets: redeemed.map(toSecretGrant),
+        egress: [...egress],
+        expiresAt: expiresAt.toISOString(),
+      };
+    },
+
+    async appendLog(claim, name, offset, bytes) {
+      const run = await db.write(async (tx) => {
+        const leased = await lockLeased(store, tx, claim);
+        const { status } = await stepOf(store, tx, leased, name);
+        if (status !== 'granted') {
+          throw new Fault(
+            'conflict',
+            'pipeline.step_closed',
+            `expected a step that runs, "${name}" is ${status}`,
+          );
+        }
+        return leased;
+      });
+      // Outside of the transaction. A lease that is lost at this moment loses an attempt whose log nobody reads.
+      return logs.append(logKey(run, name), offset, bytes);
+    },
+
+    async finish(claim, name, report) {
+      const stranger = report.egress.find(({ step }) => step !== name);
+      if (stranger !== undefined) {
+        const message = `expected the egress of step "${name}", got that of "${stranger.step}"`;
+        throw new Fault('invalid', 'pipeline.foreign_egress', message);
+      }
+      const run = await db.write((tx) => lockLeased(store, tx, claim));
+      const log = await logs.finish(logKey(run, name));
+      // A log that was cut or covered here differs from the agent's by right; else it must be the very same.
+      if (!log.truncated && !log.covered && log.digest !== report.logDigest) {
+        const message = `expected the log that was received, ${log.digest}, got a report about ${report.logDigest}`;
+        throw new Fault('integrity', 'pipeline.log_mismatch', message);
+      }
+      await db.write(async (tx) => {
+        const leased = await lockLeased(store, tx, claim);
+        const record = await stepOf(store, tx, leased, name);
+        if (record.report !== undefined && canonicalJson(record.report) === canonicalJson(report)) return;
+        if (record.status !== 'granted') {
+          const message = `expected a step that runs, "${name}" is ${record.status}`;
+          throw new Fault('conflict', 'pipeline.step_closed', message);
+        }
+        await deps.identity.endStepTokens(tx, leased.id, name);
+        await deps.secrets.endGrants(tx, holderOf(leased, name));
+        const { digest, sizeBytes, truncated } = log;
+        await store.replaceStep(tx, {
+          ...record,
+          status: report.outcome,
+          finishedAt: clock.now(),
+          report,
+          log: { digest, sizeBytes, truncated: truncated || report.logTruncated },
+        });
+        await deps.audit.record(tx, {
+          type: 'pipeline.step.finished',
+          actor: { kind: claim.agent.kind, id: claim.agent.id },
+          resource: runResource(leased),
+          detail: { step: name, attempt: leased.attempt, outcome: report.outcome, log: digest },
+        });
+      });
+    },
+  };
+}
+
+function alreadyGranted({ name, status }: StepRecord): Fault {
+  const message = `expected a step that has not begun, "${name}" is ${status}`;
+  return new Fault('conflict', 'pipeline.step_granted', message, {
+    hint: 'a step is granted once in an attempt; fail the job, or let the lease end to get another attempt',
+  });
+}
+
+const toSecretGrant = ({ name, delivery, value, path, version }: RedeemedSecret) => ({
+  name,
+  delivery,
+  value: toBase64(value.expose()),
+  path,
+  version,
+});
