@@ -21,7 +21,7 @@ function mutations(value: unknown, path = ''): [path: string, changed: unknown][
   }
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([key, member]) => [
-    [`${path}.${key}`, { ...value, [key]: { not: ['this'] } }] as [string, unknown],
+    [`${path}.${key}`, { ...value, [key]: [[0]] }] as [string, unknown],
     ...mutations(member, `${path}.${key}`).map(([at, changed]): [string, unknown] => [
       at,
       { ...value, [key]: changed },
