@@ -1,4 +1,4 @@
-import { Fault, maxEntryBytes } from '@sallyport/formats';
+import { Fault, leafHash, maxEntryBytes } from '@sallyport/formats';
 import type { Audit, Clock, Ids, Tx } from '#platform';
 import { encodeEvent, readEntry } from './events.ts';
 import { ledgerStore } from './store.pg.ts';
@@ -31,7 +31,7 @@ export function createOutbox(
     async record(tx, event) {
       const entryId = ids.next('evt');
       const body = encodeEvent(event, entryId, clock.now());
-      await store.insertPending(tx, { entryId, resource: event.resource, body });
+      await store.insertPending(tx, { entryId, resource: event.resource, body, leafHash: leafHash(body) });
     },
     async appendEvidence(tx, body) {
       if (body.length === 0 || body.length > maxEntryBytes) {
@@ -47,7 +47,7 @@ export function createOutbox(
       if (entry.kind !== 'evidence') {
         throw new Fault('invalid', 'ledger.evidence_form', 'expected evidence, got the bytes of an event');
       }
-      await store.insertPending(tx, { entryId: entry.id, resource: null, body });
+      await store.insertPending(tx, { entryId: entry.id, resource: null, body, leafHash: leafHash(body) });
       return entry.id;
     },
   };

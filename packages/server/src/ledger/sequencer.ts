@@ -94,7 +94,11 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
     for (const row of pending) {
       const entry = readEntry(row.body);
       const before = placed.get(row.entryId);
-      if (entry.id !== row.entryId || entry.resource !== row.resource) refused.push(row.seq);
+      const asRecorded =
+        equalBytes(leafHash(row.body), row.leafHash) &&
+        entry.id === row.entryId &&
+        entry.resource === row.resource;
+      if (!asRecorded) refused.push(row.seq);
       else if (before === undefined) accepted.push(row);
       else if (entry.kind === 'evidence' && equalBytes(before.body, row.body)) done.push(row.seq);
       else refused.push(row.seq);

@@ -1,4 +1,4 @@
-import { type Generated, sql } from 'kysely';
+import { type Generated, type Selectable, sql } from 'kysely';
 import { tablesOf } from '#platform';
 import type { LedgerStore, PendingEntry, StoredEntry } from './store.ts';
 
@@ -8,6 +8,7 @@ interface Tables {
     entry_id: string;
     resource: string | null;
     body: Uint8Array;
+    leaf_hash: Uint8Array;
     refused: Generated<boolean>;
   };
   ledger_entries: { leaf_index: number; entry_id: string; resource: string | null; body: Uint8Array };
@@ -23,7 +24,12 @@ export const ledgerStore: LedgerStore = {
   async insertPending(tx, entry) {
     await tablesOf<Tables>(tx)
       .insertInto('ledger_outbox')
-      .values({ entry_id: entry.entryId, resource: entry.resource, body: entry.body })
+      .values({
+        entry_id: entry.entryId,
+        resource: entry.resource,
+        body: entry.body,
+        leaf_hash: entry.leafHash,
+      })
       .onConflict((conflict) => conflict.column('entry_id').doNothing())
       .execute();
   },
@@ -182,18 +188,13 @@ export const ledgerStore: LedgerStore = {
   },
 };
 
-function toPending(row: {
-  seq: number;
-  entry_id: string;
-  resource: string | null;
-  body: Uint8Array;
-  refused: boolean;
-}): PendingEntry {
+function toPending(row: Selectable<Tables['ledger_outbox']>): PendingEntry {
   return {
     seq: row.seq,
     entryId: row.entry_id,
     resource: row.resource,
     body: row.body,
+    leafHash: row.leaf_hash,
     refused: row.refused,
   };
 }

@@ -7,6 +7,7 @@ export interface PendingEntry {
   readonly entryId: string;
   readonly resource: string | null;
   readonly body: Uint8Array;
+  readonly leafHash: Uint8Array;
   readonly refused: boolean;
 }
 
@@ -28,7 +29,7 @@ export interface StoredCheckpoint {
  */
 export interface LedgerStore {
   /** Adds a pending entry; the same id a second time changes nothing. */
-  insertPending(tx: Tx, entry: { entryId: string; resource: string | null; body: Uint8Array }): Promise<void>;
+  insertPending(tx: Tx, entry: Omit<PendingEntry, 'seq' | 'refused'>): Promise<void>;
   hasPending(tx: Tx): Promise<boolean>;
   /** The oldest pending entries that are not refused, locked. */
   takePending(tx: Tx, limit: number): Promise<readonly PendingEntry[]>;

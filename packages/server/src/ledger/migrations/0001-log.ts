@@ -9,6 +9,8 @@ export const logMigration: Migration = {
       entry_id text not null unique,
       resource text,
       body bytea not null,
+      -- Finds a body that changed before it got its place; not a defence against who changes both.
+      leaf_hash bytea not null,
       -- Set by the sequencer on a row that no appender of ours writes; reported by verify, never integrated.
       refused boolean not null default false
     );

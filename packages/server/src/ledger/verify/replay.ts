@@ -157,6 +157,10 @@ export function createReplay(deps: ReplayDeps): Replay {
         const where = `pending entry ${row.seq}`;
         const entry = readEntry(row.body);
         compareColumns(entry, row, where);
+        const hash = leafHash(row.body);
+        if (!equalBytes(hash, row.leafHash)) {
+          findings.add('pending_hash', where, toHex(row.leafHash), toHex(hash));
+        }
         if (row.refused)
           findings.add('pending_refused', where, 'an entry as it was recorded', 'a changed one');
         else states.fold(entry, where);
