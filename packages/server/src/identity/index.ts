@@ -5,6 +5,7 @@ export type { Principal, PrincipalKind } from './people/principal.ts';
 export { adminPolicy, agentPolicy } from './policy/built-in.ts';
 export type { Rule } from './policy/rules.ts';
 export type { StoredPolicy } from './policy/store.ts';
+export { identityRoutes } from './routes.ts';
 export { maxStepTokenSeconds, type StepIdentity } from './steps/claims.ts';
 export type { OidcSigner } from './steps/jwt.ts';
 export type { FirstPerson } from './tokens/bootstrap.ts';
