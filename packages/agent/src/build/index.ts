@@ -1,0 +1,3 @@
+export { type Builder, type BuilderDeps, createBuilder } from './builder.ts';
+export { createMask, type Mask } from './masking/mask.ts';
+export type { Blob, ImageRegistry, JobPort } from './port.ts';
