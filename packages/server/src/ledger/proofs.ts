@@ -11,7 +11,7 @@ import {
 import type { Db, Tx } from '#platform';
 import type { Heads } from './head.ts';
 import type { LedgerStore, StoredEntry } from './store.ts';
-import { nodeReader, type Tile, tilesOfProof } from './tree.ts';
+import { nodeReader, tilesOfProof } from './tree.ts';
 
 /** That an entry is in the log; all that `verifyInclusion` and `verifyCheckpoint` of `formats` need. */
 export interface LogProof {
@@ -117,9 +117,9 @@ export function createProofs(deps: ProofsDeps): Proofs {
     if (last === undefined) return answers;
     const head = heads.open(last.note);
     const paths = entries.map((entry) => inclusionPath(entry.leafIndex, head.treeSize));
-    const tiles = await store.findTiles(tx, tilesOfProof(paths.flat()));
+    const nodeAt = nodeReader(await store.findTiles(tx, tilesOfProof(paths.flat())));
     for (const [i, entry] of entries.entries()) {
-      answers.set(entry.entryId, proofOf(entry, paths[i] ?? [], tiles, head, last.note));
+      answers.set(entry.entryId, proofOf(entry, paths[i] ?? [], nodeAt, head, last.note));
     }
     return answers;
   }
@@ -140,13 +140,13 @@ export function createProofs(deps: ProofsDeps): Proofs {
 function proofOf(
   entry: StoredEntry,
   path: ReturnType<typeof inclusionPath>,
-  tiles: readonly Tile[],
+  nodeAt: ReturnType<typeof nodeReader>,
   head: Checkpoint,
   checkpoint: string,
 ): LogProof | Fault {
   const { leafIndex, entryId } = entry;
   try {
-    const hashes = proofHashes(path, nodeReader(tiles));
+    const hashes = proofHashes(path, nodeAt);
     const { treeSize, rootHash } = head;
     // A proof goes into bundles that live for years: one that does not hold must be found here.
     verifyInclusion({ leafHash: leafHash(entry.body), leafIndex, treeSize, hashes, rootHash });
