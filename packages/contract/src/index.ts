@@ -1,3 +1,4 @@
 export * from './agent.ts';
 export * from './definition/index.ts';
+export * from './pipeline.ts';
 export * from './primitives.ts';

@@ -267,10 +267,9 @@ function checkSecrets(
   checkEnv(secrets, path, report);
   for (const [name, ref] of Object.entries(secrets ?? {})) {
     if (env.has(name)) report([...path, name], 'a name that `env` does not set too', quote(name));
-    if (/^\.{1,2}$/.test(name)) report([...path, name], 'a file name', quote(name));
     const parts = ref.slice(0, ref.lastIndexOf('#')).split('/');
-    if (parts.some((part) => part === '' || part === '.' || part === '..')) {
-      report([...path, name], 'a path without empty, "." or ".." parts', quote(ref));
+    if (parts.some((part) => !/^[A-Za-z0-9]/.test(part))) {
+      report([...path, name], 'a path whose parts begin with a letter or digit', quote(ref));
     }
   }
 }

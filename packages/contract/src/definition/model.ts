@@ -79,7 +79,7 @@ export const Step = Type.Object(
     env: EnvVars,
     secrets: SecretVars,
     secret_files: Type.Optional(
-      Type.Record(Type.String({ pattern: '^[A-Za-z0-9._-]{1,100}$' }), SecretRef, {
+      Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_.-]{0,99}$' }), SecretRef, {
         maxProperties: 100,
         description: 'file name below /run/secrets (in memory only) to secret: `path/of/secret#key`',
       }),

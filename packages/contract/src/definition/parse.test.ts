@@ -115,7 +115,7 @@ describe('parseDefinition', () => {
       '      secrets: { A: b#c }',
       'no secrets in a build step',
     ],
-    ['a secret path that climbs', 'stripe/test#', 'stripe/../x#', 'without empty, "." or ".." parts'],
+    ['a secret path that climbs', 'stripe/test#', 'stripe/../x#', 'whose parts begin with a letter or digit'],
     ['an absolute artifact path', 'dist/, node', '/etc, node', 'which is absolute'],
     ['an artifact path that climbs', 'dist/, node', 'dist/../../x, node', 'which leaves it'],
     [

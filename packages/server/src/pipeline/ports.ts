@@ -1,49 +1,6 @@
-import type { SecretBytes } from '@sallyport/formats';
 import type { Identity } from '#identity';
-import type { Actor, Audit, Clock, Db, Ids, Jobs, Log, Random, Tx } from '#platform';
-
-/** What the pipeline asks of secrets: its part of the door of that context. */
-export interface StepSecrets {
-  put(
-    actor: Actor,
-    secret: {
-      readonly project: string;
-      readonly environment: string;
-      readonly path: string;
-      readonly data: Readonly<Record<string, SecretBytes>>;
-    },
-  ): Promise<{ readonly version: number }>;
-  get(
-    actor: Actor,
-    secret: { readonly project: string; readonly environment: string; readonly path: string },
-  ): Promise<{ readonly version: number; readonly data: Readonly<Record<string, SecretBytes>> }>;
-  grant(
-    tx: Tx,
-    grant: {
-      readonly holder: string;
-      readonly project: string;
-      readonly environment: string;
-      readonly wants: readonly SecretWant[];
-      readonly expiresAt: Date;
-    },
-  ): Promise<string>;
-  redeem(grantId: string, holder: string): Promise<readonly RedeemedSecret[]>;
-  endGrants(tx: Tx, holder: string): Promise<void>;
-}
-
-export interface SecretWant {
-  readonly name: string;
-  readonly ref: string;
-  readonly delivery: 'env' | 'file';
-}
-
-export interface RedeemedSecret {
-  readonly name: string;
-  readonly delivery: 'env' | 'file';
-  readonly value: SecretBytes;
-  readonly path: string;
-  readonly version: number;
-}
+import type { Audit, Clock, Db, Ids, Jobs, Log, Random } from '#platform';
+import type { Secrets } from '#secrets';
 
 export interface PipelineDeps {
   readonly db: Db;
@@ -54,7 +11,7 @@ export interface PipelineDeps {
   readonly jobs: Jobs;
   readonly log: Log;
   readonly identity: Pick<Identity, 'issueStepToken' | 'endStepTokens'>;
-  readonly secrets: StepSecrets;
+  readonly secrets: Pick<Secrets, 'put' | 'get' | 'grant' | 'redeem' | 'endGrants'>;
   /** A directory of the pipeline's own: mirrors, source archives, logs. */
   readonly directory: string;
   /** The audience of the identity tokens of steps: the address of this installation as issuer. */
@@ -66,6 +23,5 @@ export interface PipelineDeps {
 /** Wakes the outer journey when a run was built; the id is the run's. */
 export const builtQueue = 'journey';
 export const pollQueue = 'pipeline.poll';
-/** Where the secrets of steps and of webhooks live; no environment can have these names. */
-export const stepMount = 'build';
+/** Where the secrets of webhooks live, apart from those of steps; no environment can have either name. */
 export const webhookMount = 'webhooks';

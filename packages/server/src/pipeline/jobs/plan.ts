@@ -1,6 +1,6 @@
 import type { Definition, Step, StepPhase } from '@sallyport/contract';
 import { Fault } from '@sallyport/formats';
-import type { SecretWant } from '../ports.ts';
+import type { WantedSecret } from '#secrets';
 import type { Run, StepRecord } from '../runs/run.ts';
 
 interface PlannedStep {
@@ -46,7 +46,7 @@ export function grantedDefinition(run: Run): Definition {
   };
 }
 
-export function wantsOf(step: Step): SecretWant[] {
+export function wantsOf(step: Step): WantedSecret[] {
   return [
     ...Object.entries(step.secrets ?? {}).map(([name, ref]) => ({ name, ref, delivery: 'env' as const })),
     ...Object.entries(step.secret_files ?? {}).map(([name, ref]) => ({

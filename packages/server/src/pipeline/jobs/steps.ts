@@ -1,7 +1,8 @@
 import { parseDuration, type StepGrant, type StepReport } from '@sallyport/contract';
 import { canonicalJson, Fault, toBase64 } from '@sallyport/formats';
+import { buildEnvironment, type GrantedSecret } from '#secrets';
 import type { LogKey, Logs } from '../logs/logs.ts';
-import { type PipelineDeps, type RedeemedSecret, stepMount } from '../ports.ts';
+import type { PipelineDeps } from '../ports.ts';
 import { type Run, runResource, type StepRecord } from '../runs/run.ts';
 import type { RunStore } from '../runs/store.ts';
 import { type LeaseClaim, lockLeased, stepOf } from './fence.ts';
@@ -62,7 +63,7 @@ export function createStepVerbs(
           : await deps.secrets.grant(tx, {
               holder,
               project: run.project,
-              environment: stepMount,
+              environment: buildEnvironment,
               wants,
               expiresAt,
             });
@@ -92,9 +93,11 @@ export function createStepVerbs(
         logKey(run, name),
         redeemed.map(({ value }) => value),
       );
+      const secrets = redeemed.map(toSecretGrant);
+      for (const { value } of redeemed) value.wipe();
       return {
         ...(identityToken === undefined ? {} : { identityToken }),
-        secrets: redeemed.map(toSecretGrant),
+        secrets,
         egress: [...egress],
         expiresAt: expiresAt.toISOString(),
       };
@@ -166,7 +169,7 @@ function alreadyGranted({ name, status }: StepRecord): Fault {
   });
 }
 
-const toSecretGrant = ({ name, delivery, value, path, version }: RedeemedSecret) => ({
+const toSecretGrant = ({ name, delivery, value, path, version }: GrantedSecret) => ({
   name,
   delivery,
   value: toBase64(value.expose()),

@@ -1,3 +1,4 @@
+import { Fault } from '@sallyport/formats';
 import type { Key } from 'openpgp';
 import type { SignedObject } from '../git/objects.ts';
 import type { SignatureQuestion, SignatureResult } from './verify.ts';
@@ -92,4 +93,19 @@ async function isRevoked(
 ): Promise<boolean> {
   const listed = policy.revoked.split(/\r?\n/).map((line) => line.replaceAll(/\s|^0x/g, '').toLowerCase());
   return listed.includes(fingerprint.toLowerCase()) || (await key.isRevoked(undefined, undefined, now));
+}
+
+/** Refuses keys that could never be used, when they are given and not when the first commit comes. */
+export async function checkOpenPgpKeys(armored: string): Promise<void> {
+  if (armored.trim() === '') return;
+  const wrong = (found: string, cause?: unknown): Fault =>
+    new Fault('invalid', 'pipeline.bad_signers', `expected armoured OpenPGP public keys, got ${found}`, {
+      cause,
+    });
+  if (armored.length > 1_048_576) throw wrong(`${armored.length} characters`);
+  const keys = await readAll(armored).catch((cause: unknown) => {
+    throw wrong('text that cannot be read', cause);
+  });
+  if (keys.length === 0) throw wrong('no key');
+  if (keys.some((key) => key.isPrivate())) throw wrong('a private key');
 }
