@@ -91,8 +91,7 @@ const good = {
     }),
   test: (name: string, more = {}) =>
     fact('Test', { evidence: evidence(), runId: 'run_1', name, passed: true, ...more }),
-  sbom: (more = {}) =>
-    fact('Sbom', { evidence: evidence(), runId: 'run_1', components: 3n, matchesFetched: true, ...more }),
+  sbom: (more = {}) => fact('Sbom', { evidence: evidence(), components: 3n, ...more }),
   dependencies: (more = {}) =>
     fact('Dependencies', {
       evidence: evidence(),
@@ -104,6 +103,7 @@ const good = {
       notInLock: 0n,
       notFetched: 0n,
       complete: true,
+      sbomMatchesFetched: true,
       findings: [],
       ...more,
     }),
@@ -207,7 +207,11 @@ describe('decide', () => {
       'tests-passed',
     ],
     ['no sbom', { sboms: [] }, 'sbom-complete'],
-    ['an sbom unlike what was fetched', { sboms: [good.sbom({ matchesFetched: false })] }, 'sbom-complete'],
+    [
+      'an sbom unlike what was fetched',
+      { dependencies: [good.dependencies({ sbomMatchesFetched: false })] },
+      'sbom-complete',
+    ],
     [
       'a different tarball',
       { dependencies: [good.dependencies({ mismatches: 1n })] },
@@ -338,7 +342,7 @@ describe('monotony', () => {
       good.test('e2e', { passed: false }),
       good.test('unit', { runId: 'run_2' }),
     ],
-    sboms: [good.sbom(), good.sbom({ matchesFetched: false })],
+    sboms: [good.sbom(), good.sbom({ components: 0n })],
     dependencies: [good.dependencies(), good.dependencies({ mismatches: 2n })],
     sources: [good.source(), good.source({ signed: false })],
     approvals: ['psn_1', 'psn_2', 'psn_3', 'psn_author'].map((name) =>

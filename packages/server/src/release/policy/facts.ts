@@ -23,7 +23,7 @@ export const factShapes = {
   Step: { name: 'string', phase: 'string', outcome: 'string' },
   Run: { evidence: 'string', runId: 'string', outcome: 'string', trust: 'string', steps: 'Step[]' },
   Test: { evidence: 'string', runId: 'string', name: 'string', passed: 'bool' },
-  Sbom: { evidence: 'string', runId: 'string', components: 'int', matchesFetched: 'bool' },
+  Sbom: { evidence: 'string', components: 'int' },
   Finding: { kind: 'string', severity: 'string', subject: 'string', message: 'string' },
   Dependencies: {
     evidence: 'string',
@@ -35,6 +35,7 @@ export const factShapes = {
     notInLock: 'int',
     notFetched: 'int',
     complete: 'bool',
+    sbomMatchesFetched: 'bool',
     findings: 'Finding[]',
   },
   Source: {

@@ -99,12 +99,12 @@ const library: Readonly<Record<string, LibraryGate>> = {
     parameters: [],
     clauses: () => [
       {
-        cel: 'sboms.exists(s, provenance.exists(p, p.runId == s.runId && p.builder == expected.builder))',
-        reason: () => 'expected an SBOM of the run that built this digest, found none',
+        cel: 'sboms.exists(s, s.components >= 0)',
+        reason: () => 'expected a CycloneDX bill of materials of this digest, found none',
         fix: rebuild,
       },
       {
-        cel: 'sboms.exists(s, s.matchesFetched && provenance.exists(p, p.runId == s.runId && p.builder == expected.builder))',
+        cel: 'dependencies.exists(d, d.sbomMatchesFetched && provenance.exists(p, p.runId == d.runId && p.builder == expected.builder))',
         reason: (i) => {
           const d = i.dependencies[0];
           const counts =

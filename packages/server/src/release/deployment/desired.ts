@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DesiredState } from '@sallyport/contract';
+import { canonicalJson, digestOf, utf8 } from '@sallyport/formats';
+import type { Context } from '../context.ts';
+
+export interface DesiredPage {
+  /** Pass as `after` to be answered only when something has changed. */
+  readonly cursor: string;
+  readonly deployments: readonly DesiredState[];
+}
+
+/** How often a waiting request looks again: the wait must also end for a change by another replica. */
+const pollMilliseconds = 250;
+
+export function createDesired(context: Context) {
+  const { db, store, deployments } = context;
+
+  /** The newest published revision of each service in the given `project/environment` places. */
+  async function desiredFor(environments: readonly string[]): Promise<readonly DesiredState[]> {
+    return db.read(async (tx) => {
+      const states: DesiredState[] = [];
+      for (const desired of await deployments.listCurrent(tx, environments)) {
+        const service = await store.findService(tx, desired.project, desired.service);
+        if (service === undefined || desired.published === undefined) continue;
+        states.push({
+          project: desired.project,
+          environment: desired.environment,
+          service: desired.service,
+          revision: desired.revision,
+          digest: desired.digest,
+          ociRepository: service.ociRepository,
+          statement: desired.published.statement,
+          verdict: desired.published.verdict,
+        });
+      }
+      return states;
+    });
+  }
+
+  /** As `desiredFor`, but waits up to `waitSeconds` while nothing differs from `after`. */
+  async function desiredSince(
+    environments: readonly string[],
+    after: string | undefined,
+    waitSeconds: number,
+    signal: AbortSignal,
+  ): Promise<DesiredPage> {
+    const ends = Date.now() + waitSeconds * 1000;
+    for (;;) {
+      const states = await desiredFor(environments);
+      const cursor = cursorOf(states);
+      if (cursor !== after || Date.now() >= ends || signal.aborted) return { cursor, deployments: states };
+      // Aborted: the caller has gone, the answer is for nobody.
+      await sleep(pollMilliseconds, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  return { desiredFor, desiredSince };
+}
+
+/** A name for the whole answer, not a position: nothing that commits late can hide behind it. */
+function cursorOf(states: readonly DesiredState[]): string {
+  const named = states.map(({ project, environment, service, revision }) => [
+    project,
+    environment,
+    service,
+    revision,
+  ]);
+  return digestOf(utf8(canonicalJson(named)));
+}

@@ -1,0 +1,307 @@
+import { generateKeyPairSync, sign as signBytes } from 'node:crypto';
+import type { Definition, DeployReport, Environment, Isolation } from '@sallyport/contract';
+import { type Digest, digestOf, sha256, toHex, utf8 } from '@sallyport/formats';
+import { createLedger, type Ledger, ledgerMigrations } from '#ledger';
+import type { Actor, Audit, Db, Jobs, Migration, Tx } from '#platform';
+import {
+  createSigning,
+  dependenciesStatement,
+  type EvidenceSigner,
+  provenanceStatement,
+  runStatement,
+  type Signing,
+  sbomStatement,
+  signingMigrations,
+  sourceStatement,
+  testResultStatement,
+} from '#signing';
+import { allowAll, countingIds, type FixedClock, fixedClock, silentLog } from '../../test-support/fakes.ts';
+import { createRelease, type Release, releaseMigrations } from './index.ts';
+
+export const worldMigrations: readonly Migration[] = [
+  ...ledgerMigrations,
+  ...signingMigrations,
+  ...releaseMigrations,
+];
+
+export function p256Signer(): EvidenceSigner {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const publicKeySpki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
+  return {
+    keyId: toHex(sha256(publicKeySpki)),
+    publicKeySpki,
+    sign: (bytes) => new Uint8Array(signBytes('sha256', bytes, privateKey)),
+  };
+}
+
+export function ed25519Signer(): EvidenceSigner {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const publicKeySpki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
+  return {
+    keyId: toHex(sha256(publicKeySpki)),
+    publicKeySpki,
+    sign: (bytes) => new Uint8Array(signBytes(null, bytes, privateKey)),
+  };
+}
+
+/** Keeps wakes until `drain`, as the queue does until its next poll. */
+export function manualJobs(
+  clock: FixedClock,
+): Jobs & { drain(): Promise<number>; pending(): readonly string[] } {
+  const handlers = new Map<string, (id: string) => Promise<void>>();
+  let wakes: { queue: string; id: string; notBefore: Date }[] = [];
+  return {
+    wake: async (_tx, queue, id, options = {}) => {
+      if (!handlers.has(queue)) throw new Error(`queue ${queue} has no handler`);
+      wakes.push({ queue, id, notBefore: options.notBefore ?? new Date(0) });
+    },
+    handle: (queue, handler) => {
+      handlers.set(queue, handler);
+    },
+    every: () => undefined,
+    start: async () => undefined,
+    stop: async () => undefined,
+    pending: () => wakes.map((wake) => wake.id),
+    drain: async () => {
+      let handled = 0;
+      for (;;) {
+        const due = wakes.filter((wake) => wake.notBefore <= clock.now());
+        if (due.length === 0) return handled;
+        wakes = wakes.filter((wake) => !due.includes(wake));
+        for (const wake of due) await handlers.get(wake.queue)?.(wake.id);
+        handled += due.length;
+      }
+    },
+  };
+}
+
+const uris = {
+  installation: 'test',
+  builderId: 'https://sallyport.example/builder/v1',
+  verifierId: 'https://sallyport.example/verifier/v1',
+};
+export const repository = 'https://git.example/orders';
+const target = (port: number) => ({ type: 'process', port }) as const;
+
+export function definition(environments?: Record<string, Environment>): Definition {
+  return {
+    version: 1,
+    triggers: { push: ['main'] },
+    dependencies: { lockfiles: ['package-lock.json'] },
+    build: {
+      image: 'host',
+      steps: [{ name: 'install', run: 'npm ci', network: 'registries' }],
+      artifacts: [{ name: 'app', type: 'oci', paths: ['dist'], base: 'host', command: ['node'] }],
+    },
+    verify: [{ name: 'unit', run: 'npm test' }],
+    environments: environments ?? {
+      dev: { target: target(8080), promote: { auto: true } },
+      stage: { target: target(8081), promote: { auto: true } },
+      prod: {
+        target: target(8082),
+        promote: { soak: '1m', approvals: { min: 1, groups: ['release'], not: ['author', 'promoter'] } },
+        rollback: { on: ['unhealthy', 'start_failed'], to: 'last_healthy' },
+      },
+    },
+  };
+}
+
+export const imageOf = (name: string): Digest => digestOf(utf8(`image ${name}`));
+export const agent: Actor = { kind: 'agent', id: 'agt_1', name: 'local', policies: ['agent'], groups: [] };
+export const someone = (name: string, groups: readonly string[] = []): Actor => ({
+  kind: 'person',
+  id: `psn_${name}`,
+  name,
+  policies: [],
+  groups,
+});
+
+export interface World {
+  readonly db: Db;
+  readonly clock: FixedClock;
+  readonly jobs: ReturnType<typeof manualJobs>;
+  readonly ledger: Ledger;
+  readonly signing: Signing;
+  readonly release: Release;
+  readonly attached: string[];
+}
+
+export interface WorldOptions {
+  readonly db: Db;
+  readonly audit?: (real: Audit) => Audit;
+  readonly signing?: (real: Signing) => Signing;
+  readonly signer?: () => Promise<EvidenceSigner>;
+  readonly world?: Pick<World, 'clock' | 'ledger' | 'jobs'>;
+}
+
+const evidenceKey = p256Signer();
+const logKey = ed25519Signer();
+const ids = countingIds();
+
+/** The real contexts on a real database; only the clock, the queue's timing and the registry are ours. */
+export function createWorld(options: WorldOptions): World {
+  const { db } = options;
+  const clock = options.world?.clock ?? fixedClock('2026-11-20T10:00:00.000Z');
+  const jobs = manualJobs(clock);
+  const origin = 'log.example';
+  const ledger =
+    options.world?.ledger ?? createLedger({ db, clock, ids, signer: logKey, origin, log: silentLog });
+  const audit = options.audit?.(ledger) ?? ledger;
+  const attached: string[] = [];
+  const realSigning = createSigning({
+    db,
+    audit,
+    clock,
+    ids,
+    ledger,
+    signer: options.signer ?? (async () => evidenceKey),
+    attach: async (ociRepository, subject, predicateType) => {
+      attached.push(`${ociRepository} ${subject} ${predicateType}`);
+    },
+    identityUris: {
+      ...uris,
+      log: { origin, baseUrl: 'https://log.example/', publicKeySpki: logKey.publicKeySpki },
+    },
+  });
+  const signing = options.signing?.(realSigning) ?? realSigning;
+  const release = createRelease({
+    db,
+    audit,
+    clock,
+    ids,
+    jobs,
+    signing,
+    authorize: allowAll,
+    personOf: async (email) => (email.endsWith('@known.example') ? `psn_${email.split('@')[0]}` : undefined),
+    eventsOf: async (resource, limit) => (await ledger.eventsOf(resource, limit)).events,
+  });
+  return { db, clock, jobs, ledger, signing, release, attached };
+}
+
+export async function declare(
+  { db, release }: World,
+  declared = definition(),
+  service = 'orders',
+): Promise<void> {
+  await db.write((tx: Tx) =>
+    release.declare(tx, {
+      project: 'shop',
+      service,
+      ociRepository: `shop/${service}`,
+      repository,
+      definition: declared,
+      definitionDigest: digestOf(utf8(JSON.stringify(declared))),
+    }),
+  );
+}
+
+const times = { startedAt: '2026-11-20T09:00:00Z', finishedAt: '2026-11-20T09:01:00Z' };
+const commit = 'c'.repeat(40);
+const isolation: Isolation = {
+  executor: 'bubblewrap',
+  version: '0.8.0',
+  namespaces: ['net', 'pid'],
+  seccomp: true,
+  noNewPrivileges: true,
+  capabilitiesDropped: true,
+  nestedUserNamespaces: 'blocked',
+  memoryLimit: 'cgroup',
+  processLimit: 'cgroup',
+  cpuLimit: 'cgroup',
+  diskLimit: 'watched',
+};
+
+/** All evidence of one good run about `name`, as the pipeline would seal it. */
+export async function build(
+  { signing }: Pick<World, 'signing'>,
+  name: string,
+  service = 'orders',
+): Promise<Digest> {
+  const digest = imageOf(name);
+  const runId = `run_${name}`;
+  const place = { project: 'shop', service };
+  const source = { repository, ref: 'refs/heads/main', commit, trust: 'trusted', trigger: 'push' } as const;
+  const definitionDigest = digestOf(utf8('definition'));
+  const logDigest = digestOf(utf8('log'));
+  const statements = {
+    provenance: provenanceStatement({
+      builderId: uris.builderId,
+      runId,
+      attempt: 1,
+      parameters: { ...place, ...source, definition: { path: 'sallyport.yaml', digest: definitionDigest } },
+      sourceDigest: digestOf(utf8('source')),
+      agent: { id: 'agt_1', version: '0.1.0' },
+      ...times,
+      steps: [{ name: 'install', phase: 'build', network: 'registries', logDigest, isolation, egress: [] }],
+      materials: [],
+    }),
+    run: runStatement({
+      ...place,
+      runId,
+      attempt: 1,
+      ...source,
+      definitionDigest,
+      outcome: 'succeeded',
+      ...times,
+      steps: [],
+    }),
+    source: sourceStatement({
+      project: 'shop',
+      repository,
+      ref: source.ref,
+      commit,
+      signed: true,
+      signer: 'a@b',
+      committedAt: times.startedAt,
+    }),
+    unit: testResultStatement({ runId, step: 'unit', passed: true, logDigest }),
+    sbom: sbomStatement({ bomFormat: 'CycloneDX', specVersion: '1.6', components: [] }),
+    dependencies: dependenciesStatement({
+      ...place,
+      runId,
+      lockfiles: [],
+      locked: 1,
+      fetched: 1,
+      verified: 1,
+      mismatches: 0,
+      notInLock: 0,
+      notFetched: 0,
+      complete: true,
+      sbomMatchesFetched: true,
+      findings: [],
+    }),
+  };
+  for (const [key, content] of Object.entries(statements)) {
+    await signing.seal({ key: `${runId}/${key}`, subject: { name: `shop/${service}`, digest }, ...content });
+  }
+  return digest;
+}
+
+export function offer({ release }: World, name: string, email = 'author@known.example') {
+  return release.offer({
+    project: 'shop',
+    service: 'orders',
+    digest: imageOf(name),
+    commit,
+    runId: `run_${name}`,
+    author: { email },
+  });
+}
+
+export function place(environment: string, service = 'orders') {
+  return { project: 'shop', service, environment };
+}
+
+export function healthy(world: World, environment: string, name: string, more: Partial<DeployReport> = {}) {
+  return world.release.report(agent, {
+    ...place(environment),
+    revision: 1,
+    digest: imageOf(name),
+    sync: 'Synced',
+    health: 'Healthy',
+    findings: [],
+    restarts: 0,
+    observedAt: world.clock.now().toISOString(),
+    ...more,
+  });
+}

@@ -1,0 +1,30 @@
+export type {
+  AttachReferrer,
+  Evidence,
+  EvidenceLog,
+  EvidenceSigner,
+  IdentityUris,
+  SealRequest,
+  Signing,
+} from './evidence.ts';
+export { signingMigrations } from './migrations.ts';
+export { signingRoutes } from './routes.ts';
+export { createSigning, type SigningDeps, signingAudited } from './signing.ts';
+export {
+  dependenciesStatement,
+  runStatement,
+  sbomStatement,
+  sourceStatement,
+  type TestRecord,
+  testedStep,
+  testResultStatement,
+} from './statements/build.ts';
+export type { StatementContent } from './statements/content.ts';
+export { type BuildRecord, type BuildStepRecord, provenanceStatement } from './statements/provenance.ts';
+export {
+  approvalStatement,
+  deploymentStatement,
+  desiredStateStatement,
+  type VerdictRecord,
+  verdictStatement,
+} from './statements/release.ts';
