@@ -27,6 +27,8 @@ export function createGarbage(deps: {
 }): Garbage {
   const { db, files, clock } = deps;
   let running = false;
+  /** A sealed file waits for its row for a moment; however short the grace asked for, it gets this long. */
+  const orphanSeconds = 3600;
 
   async function collect(before: Date): Promise<Collected> {
     const uploads = await db.write((tx) => blobStore.deleteStaleUploads(tx, before));
@@ -37,8 +39,11 @@ export function createGarbage(deps: {
     const loose = await db.write((tx) => blobStore.deleteLooseBlobs(tx, before));
     for (const file of loose) await files.remove(file);
     let orphans = 0;
+    const newest = clock.now().getTime() - orphanSeconds * 1000;
     for await (const batch of files.list()) {
-      const old = batch.filter((each) => each.sealedAt < before).map((each) => each.file);
+      const old = batch
+        .filter((each) => each.sealedAt < before && each.sealedAt.getTime() < newest)
+        .map((each) => each.file);
       const known = await db.read((tx) => blobStore.knownFiles(tx, old));
       for (const file of old) {
         if (known.has(file)) continue;

@@ -164,6 +164,8 @@ export function createBlobFiles(deps: { readonly root: string; readonly fs: File
         await syncDirectory(directory);
         await syncDirectory(blobs);
       } catch (error) {
+        // Collected or cancelled in this very moment.
+        if (codeOf(error) === 'ENOENT') throw uploadLost();
         throw asFault(error);
       }
       running.delete(id);
