@@ -146,7 +146,7 @@ describe('limits', () => {
     expect(outcome).toBe('limit_exceeded');
     expect(reason).toContain('printed more than');
     expect(outputBytes).toBeGreaterThanOrEqual(1024 ** 3);
-    expect(outputBytes).toBeLessThan(1024 ** 3 + 1024 ** 2);
+    expect(outputBytes).toBeLessThan(1024 ** 3 + 64 * 1024 ** 2);
   });
 
   it.runIf(process.getuid?.() === 0)('of processor time are set in the control group', async () => {
@@ -171,7 +171,7 @@ describe('an agent that is killed', () => {
     // The shell leaves descriptor 7, a directory of the host, open across exec: a way out if it were passed on.
     const agent = spawn(
       '/bin/sh',
-      ['-c', 'exec 7</root/.. 7</; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script],
+      ['-c', 'exec 7</; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script],
       {
         env: {},
         stdio: ['ignore', 'pipe', 'inherit'],
