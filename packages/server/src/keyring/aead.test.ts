@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { associatedData, decryptBytes, encryptBytes, wrapKey } from './aead.ts';
+import { dekData, kekData, recordData } from './binding.ts';
 
 describe('associated data', () => {
   it('binds lists of names so that no two lists look alike', () => {
@@ -16,6 +17,37 @@ describe('associated data', () => {
     );
     expect(associatedData('test', 'ab', 'c')).not.toEqual(associatedData('test', 'a', 'bc'));
     expect(associatedData('test', 'a')).not.toEqual(associatedData('tes', 'ta'));
+  });
+});
+
+describe('what a ciphertext is bound to', () => {
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+
+  // Scope and address are bound at two links of the chain, so no record shows when one of them forgets it.
+  it('is every name it is for, at each link', () => {
+    const all = [
+      kekData('a', 1, 1),
+      kekData('b', 1, 1),
+      kekData('a', 2, 1),
+      kekData('a', 1, 2),
+      dekData('a', 'k', 1),
+      dekData('b', 'k', 1),
+      dekData('a', 'l', 1),
+      dekData('a', 'k', 2),
+      recordData('a', 'k'),
+      recordData('b', 'k'),
+      recordData('a', 'l'),
+    ];
+    expect(new Set(all.map(hex)).size).toBe(all.length);
+  });
+
+  it('stays the same for ever, or stored records would not open', () => {
+    const frame = (text: string) => text.length.toString(16).padStart(8, '0') + hex(Buffer.from(text));
+    const framed = (...parts: string[]) => parts.map(frame).join('');
+
+    expect(hex(kekData('system', 3, 2))).toBe(framed('sallyport/keyring/v1/kek', 'system', '3', '2'));
+    expect(hex(dekData('system', 'k', 3))).toBe(framed('sallyport/keyring/v1/dek', 'system', 'k', '3'));
+    expect(hex(recordData('system', 'k'))).toBe(framed('sallyport/keyring/v1/record', 'system', 'k'));
   });
 });
 

@@ -182,7 +182,7 @@ describe('verify', () => {
     );
   });
 
-  it('finds a row that was added', async () => {
+  it('finds a row, or a signature, that was added', async () => {
     const added = [
       ['ledger_entries', `insert into ledger_entries values (301, 'evd_x', null, 'x')`],
       ['ledger_entries', `insert into ledger_entries values (9007199254740991, 'evd_x', null, 'x')`],
@@ -199,6 +199,11 @@ describe('verify', () => {
         'insert into ledger_checkpoints select 302, note from ledger_checkpoints limit 1',
       ],
       ['ledger_checkpoints', 'insert into ledger_checkpoints select 3, note from ledger_checkpoints limit 1'],
+      // A signature by nobody we know: readers pass over it, but we never wrote it.
+      [
+        'ledger_checkpoints',
+        `update ledger_checkpoints set note = note || E'— witness.example AAAAAAAAAAAA\\n'`,
+      ],
       ['ledger_outbox', `insert into ledger_outbox (entry_id, body, leaf_hash) values ('evt_x', 'x', 'y')`],
       ['demo_items', `insert into demo_items values ('new', 'x', 1)`],
     ] as const;
