@@ -3,8 +3,10 @@ import {
   type BundleLogProof,
   checkpointKeyId,
   digestOf,
+  type Envelope,
   hashedRekordOf,
   inclusionPath,
+  inTotoPayloadType,
   leafHash,
   makeBundle,
   proofHashes,
@@ -52,7 +54,8 @@ export interface TestInstallation {
   readonly trustRootText: string;
   /** Seals all statements into one log, between other entries, and gives their bundles. */
   seal(...statements: readonly Statement<object>[]): readonly string[];
-  proofAt(leaves: readonly Uint8Array[], leafIndex: number): BundleLogProof;
+  /** Logs envelopes as they are, whoever signed them: what somebody with the log but without the evidence key can do. */
+  log(...envelopes: readonly Envelope[]): readonly string[];
 }
 
 export const origin = 'ledger.example.test';
@@ -104,32 +107,35 @@ export function testInstallation(keyOptions: Partial<TrustedKey> = {}): TestInst
       ),
     };
   };
+  const log = (...envelopes: readonly Envelope[]) => {
+    const bodies = envelopes.map((envelope) => hashedRekordOf(envelope, evidenceKey.spki));
+    const leaves = [utf8('{"before":1}'), utf8('{"before":2}'), ...bodies, utf8('{"after":1}')];
+    return envelopes.map((envelope, i) =>
+      makeBundle({
+        envelope,
+        keyHint: envelope.keyHint,
+        spki: evidenceKey.spki,
+        logProof: proofAt(leaves, i + 2),
+        logKeyId,
+      }),
+    );
+  };
   return {
     evidenceKey,
     logKey,
     trustRoot,
     trustRootText: signTrustRoot(trustRoot, keyHint, evidenceKey.sign),
-    proofAt,
-    seal: (...statements) => {
-      const envelopes = statements.map((statement) =>
-        signEnvelope(
-          { payloadType: 'application/vnd.in-toto+json', payload: statementBytes(statement), keyHint },
-          evidenceKey.sign,
-          evidenceKey.spki,
+    log,
+    seal: (...statements) =>
+      log(
+        ...statements.map((statement) =>
+          signEnvelope(
+            { payloadType: inTotoPayloadType, payload: statementBytes(statement), keyHint },
+            evidenceKey.sign,
+            evidenceKey.spki,
+          ),
         ),
-      );
-      const bodies = envelopes.map((envelope) => hashedRekordOf(envelope, evidenceKey.spki));
-      const leaves = [utf8('{"before":1}'), utf8('{"before":2}'), ...bodies, utf8('{"after":1}')];
-      return envelopes.map((envelope, i) =>
-        makeBundle({
-          envelope,
-          keyHint,
-          spki: evidenceKey.spki,
-          logProof: proofAt(leaves, i + 2),
-          logKeyId,
-        }),
-      );
-    },
+      ),
   };
 }
 

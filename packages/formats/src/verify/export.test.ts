@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { testInstallation } from '../../test-support/evidence.ts';
 import { place, statementOf } from '../../test-support/statements.ts';
-import { utf8 } from '../bytes/bytes.ts';
+import { fromUtf8, utf8 } from '../bytes/bytes.ts';
 import { type Digest, digestHex, digestOf } from '../bytes/digest.ts';
 import { isFault } from '../fault.ts';
 import { canonicalJson } from '../json/canonical.ts';
@@ -144,6 +144,32 @@ describe('verifyExport', () => {
     );
 
     expect(await refuses(files)).toContain('does not verify');
+  });
+
+  it('refuses an index in another order or that calls the image something else', async () => {
+    const files = filesOf(sealed({}));
+    const index = JSON.parse(fromUtf8(files.get('index.json') ?? new Uint8Array()));
+    const [image, first, second] = index.manifests;
+    const withIndex = (manifests: object[]) =>
+      new Map([...files, ['index.json', utf8(canonicalJson({ ...index, manifests }))] as const]);
+
+    expect(await refuses(withIndex([image, first, second]))).toBe('accepted');
+    expect(await refuses(withIndex([image, second, first]))).toContain('does not verify');
+    expect(await refuses(withIndex([image, first, first]))).toContain('does not verify');
+    expect(await refuses(withIndex([first, second]))).toContain('does not verify');
+    expect(await refuses(withIndex([{ ...image, mediaType: mediaTypes.dockerManifest }, first]))).toContain(
+      'index.json',
+    );
+  });
+
+  it('refuses an image whose config lists other layers than it has', async () => {
+    const json = JSON.parse(fromUtf8(manifest));
+    const wrong = utf8(canonicalJson({ ...json, layers: [...json.layers, ...json.layers] }));
+    const { files } = exportLayout(wrong, []);
+    const all: Files = new Map(files.map(({ path, bytes }) => [path, bytes]));
+    all.set(blobPath(digestOf(layer)), layer).set(blobPath(digestOf(config)), config);
+
+    expect(await refuses(all)).toContain('layers of the image config');
   });
 
   it('asks for the last verdict about the environment', async () => {

@@ -1,11 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { origin, testInstallation, testStatement } from '../../test-support/evidence.ts';
+import {
+  ed25519Key,
+  keyHint,
+  origin,
+  p256Key,
+  testInstallation,
+  testStatement,
+} from '../../test-support/evidence.ts';
 import { place, statementOf } from '../../test-support/statements.ts';
 import { utf8 } from '../bytes/bytes.ts';
 import { digestOf } from '../bytes/digest.ts';
+import { inTotoPayloadType, signEnvelope } from '../dsse/envelope.ts';
+import { statementBytes } from '../dsse/statement.ts';
 import { isFault } from '../fault.ts';
+import { canonicalJson } from '../json/canonical.ts';
 import type { DesiredStatement } from '../predicates/release-evidence.ts';
 import { placeUri, type Verdict } from '../predicates/verdict.ts';
+import { checkpointKeyId, noteSignatureLine } from '../tlog/note.ts';
 import { parseTrustRoot, signTrustRoot } from '../trust/trust-root.ts';
 import { verifyBundle } from './bundle.ts';
 import { verifyDesiredState } from './desired-state.ts';
@@ -64,6 +75,39 @@ describe('verifyBundle', () => {
     expect(refusal(() => verifyBundle(installation.seal(wrong)[0] ?? '', trustRoot))).toContain(
       'does not verify',
     );
+  });
+
+  it('refuses what is properly logged and not signed by the evidence key', () => {
+    const thief = p256Key();
+    const content = { payloadType: inTotoPayloadType, payload: statementBytes(testStatement()), keyHint };
+    const forged = signEnvelope(content, thief.sign, thief.spki);
+
+    expect(refusal(() => verifyBundle(installation.log(forged)[0] ?? '', trustRoot))).toContain(
+      'does not verify',
+    );
+  });
+
+  it('refuses a genuine, logged signature over a payload of another type', () => {
+    const { evidenceKey } = installation;
+    const content = { payloadType: 'text/plain', payload: statementBytes(testStatement()), keyHint };
+    const signed = signEnvelope(content, evidenceKey.sign, evidenceKey.spki);
+
+    expect(refusal(() => verifyBundle(installation.log(signed)[0] ?? '', trustRoot))).toContain(
+      'does not verify',
+    );
+  });
+
+  it('refuses a signature line beside that of the log, which nobody would check', () => {
+    const json = JSON.parse(bundle);
+    const { checkpoint } = json.verificationMaterial.tlogEntries[0].inclusionProof;
+    const witness = ed25519Key();
+    checkpoint.envelope += noteSignatureLine(
+      'witness.test',
+      checkpointKeyId('witness.test', witness.spki),
+      witness.sign(utf8(checkpoint.envelope.split('\n\n')[0])),
+    );
+
+    expect(refusal(() => verifyBundle(canonicalJson(json), trustRoot))).toContain('does not verify');
   });
 
   it('refuses parts of two genuine bundles put together', () => {
