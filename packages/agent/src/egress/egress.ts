@@ -66,6 +66,7 @@ export function createEgress(deps: EgressDeps): Egress {
   const upstream = createUpstream(deps.registry, limits);
   const permits = createPermits(limits.upstreamRequests);
   const packages = join(deps.directory, 'npm');
+  const verifiedTools = new Map<string, string>();
   let temporaryNames = 0;
 
   return {
@@ -86,6 +87,7 @@ export function createEgress(deps: EgressDeps): Egress {
         source: sourceOf({ ...policy, lock: createLockIndex([]), onUnverified: 'fail' }),
         recorder: toolRecorder,
         directory: join(deps.directory, 'tools', trust),
+        verified: verifiedTools,
         nextName: () => `${process.pid}-${temporaryNames++}`,
       });
 

@@ -1,6 +1,17 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { chmod, mkdir, open, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { createReadStream, lstatSync } from 'node:fs';
+import {
+  chmod,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
@@ -35,6 +46,11 @@ export function createToolbox(deps: {
   readonly recorder: Recorder;
   readonly directory: string;
   readonly nextName: () => string;
+  /**
+   * What each tree looked like (inodes, sizes, change times, which no writer can set) when this process last hashed it
+   * whole, by directory. Owned by the agent's process and shared by its jobs.
+   */
+  readonly verified: Map<string, string>;
 }): Toolbox {
   const { source, recorder } = deps;
   /** Checked once per job: the tree cannot be reached from any sandbox but read-only. */
@@ -43,7 +59,14 @@ export function createToolbox(deps: {
   const unpacked = async (sha512: string, tarball: string): Promise<readonly string[]> => {
     const directory = join(deps.directory, sha512);
     const known = await readListing(`${directory}.json`);
-    if (known !== undefined && known === (await listingOf(directory))) return commandsOf(directory);
+    if (known !== undefined) {
+      const stamps = await stampsOf(directory);
+      const unchanged = stamps !== undefined && deps.verified.get(directory) === stamps;
+      if (unchanged || known === (await listingOf(directory))) {
+        if (stamps !== undefined) deps.verified.set(directory, stamps);
+        return commandsOf(directory);
+      }
+    }
     const making = join(deps.directory, 'tmp', deps.nextName());
     try {
       await mkdir(making, { recursive: true });
@@ -117,7 +140,7 @@ export function createToolbox(deps: {
 
 /** Files and directories only, all below the archive's one top folder (`package/` by custom), which is taken away. */
 async function unpack(tarball: string, into: string): Promise<void> {
-  const gunzip = createGunzip();
+  const gunzip = createGunzip({ chunkSize: 1 << 20 });
   const reading = pipeline(createReadStream(tarball), gunzip);
   // Its error also ends the gunzip stream, which is what the loop below sees.
   reading.catch(() => undefined);
@@ -193,13 +216,27 @@ async function listingOf(directory: string): Promise<string | undefined> {
   for (const entry of entries) {
     const path = join(entry.parentPath, entry.name);
     const name = path.slice(directory.length + 1);
-    if (entry.isFile()) {
-      const hash = createHash('sha256');
-      await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
-      lines.push(`${name} ${hash.digest('hex')}`);
-    } else lines.push(`${name} ${entry.isSymbolicLink() ? 'link' : 'directory'}`);
+    if (entry.isFile()) lines.push(`${name} ${await sha256Of(path)}`);
+    else lines.push(`${name} ${entry.isSymbolicLink() ? 'link' : 'directory'}`);
   }
   return lines.sort().join('\n');
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  if ((await stat(path)).size < 1 << 20) return hash.update(await readFile(path)).digest('hex');
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
+}
+
+async function stampsOf(directory: string): Promise<string | undefined> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => undefined);
+  const lines = (entries ?? []).map((entry) => {
+    const path = join(entry.parentPath, entry.name);
+    const { ino, size, mode, mtimeMs, ctimeMs } = lstatSync(path);
+    return `${path} ${ino} ${size} ${mode} ${mtimeMs} ${ctimeMs}`;
+  });
+  return entries === undefined ? undefined : lines.sort().join('\n');
 }
 
 async function readListing(path: string): Promise<string | undefined> {

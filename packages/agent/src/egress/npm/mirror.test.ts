@@ -114,6 +114,24 @@ describe('npm mirror', () => {
     ).toEqual([]);
   });
 
+  it('refuses the document of a package whose registry offers other bytes than the lock file pins', async () => {
+    registry.publish('a', '1.0.0', bytes('evil'));
+    const integrity = registry.publish('z', '1.0.0', bytes('good'));
+    const { step, get } = await open([{ name: 'a', version: '1.0.0', integrity }]);
+
+    expect((await get('/a')).status).toBe(403);
+
+    expect(step.records()).toMatchObject([
+      {
+        kind: 'npm-metadata',
+        decision: 'denied',
+        reason: 'egress.integrity_mismatch',
+        version: '1.0.0',
+        lock: 'mismatch',
+      },
+    ]);
+  });
+
   it('refuses what is in no lock file, without asking the registry', async () => {
     registry.publish('a', '1.0.0', bytes('a'));
     registry.publish('a', '2.0.0', bytes('b'));

@@ -6,7 +6,9 @@ import type { EgressLimits } from '../limits.ts';
 import type { Recorder } from '../recorder.ts';
 import { type Listening, listenOnSocket } from '../socket-server.ts';
 import { parseWanted, type Wanted } from './coordinates.ts';
+import { sameIntegrity, strongIntegrity } from './integrity.ts';
 import type { PackagePolicy, PackageSource } from './package-source.ts';
+import type { Packument } from './packument.ts';
 
 /** Where a step finds the mirror: the relay of its sandbox carries this to the step's socket. */
 export const mirrorAddress = 'http://127.0.0.1:4873/';
@@ -40,7 +42,20 @@ export async function openMirror(deps: {
       return refuse(response, 403, 'egress.not_in_lock', `${wanted.name} is in no lock file of this commit`);
     }
     try {
-      const text = (await source.packument(wanted.name)).render(mirrorAddress);
+      const document = await source.packument(wanted.name);
+      const contradicted = contradiction(document, policy);
+      if (contradicted !== undefined) {
+        const reason = 'egress.integrity_mismatch';
+        recorder.record({ ...entry, version: contradicted, decision: 'denied', reason, lock: 'mismatch' });
+        const what = `${wanted.name}@${contradicted}`;
+        return refuse(
+          response,
+          403,
+          reason,
+          `the registry offers ${what} with other bytes than the lock file pins`,
+        );
+      }
+      const text = document.render(mirrorAddress);
       recorder.record({ ...entry, decision: 'allowed', lock });
       const corgi = request.headers.accept?.includes('application/vnd.npm.install-v1+json') === true;
       send(request, response, text, corgi ? 'application/vnd.npm.install-v1+json' : 'application/json');
@@ -116,6 +131,19 @@ export async function openMirror(deps: {
     });
   });
   return listenOnSocket(server, deps.socketPath, new Set());
+}
+
+/**
+ * The version of which the registry itself says that its bytes are not the pinned ones. npm would only print that two
+ * digests differ and never ask for the tarball, so the record would not show it.
+ */
+function contradiction(document: Packument, policy: PackagePolicy): string | undefined {
+  return policy.lock.versionsOf(document.name).find((version) => {
+    const locked = policy.lock.find(document.name, version);
+    const offered = strongIntegrity(document.find(version)?.integrity);
+    if (locked.kind !== 'verifiable' || offered === undefined) return false;
+    return offered.algorithm === locked.integrity.algorithm && !sameIntegrity(offered, locked.integrity);
+  });
 }
 
 function send(request: IncomingMessage, response: ServerResponse, text: string, type: string): void {
