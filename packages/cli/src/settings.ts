@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Fault, parseStrictJson } from '@sallyport/formats';
@@ -10,12 +10,14 @@ import { Fault, parseStrictJson } from '@sallyport/formats';
 export interface Settings {
   readonly address: string;
   readonly token: string | undefined;
+  /** The project a repository was last added to, from here. */
+  readonly project: string | undefined;
   readonly credentialsFile: string;
   readonly dataDirectory: string;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export const defaultAddress = 'http://127.0.0.1:8700';
+export const defaultAddress = 'http://127.0.0.1:7270';
 
 export function loadSettings(env: Readonly<Record<string, string | undefined>>, address?: string): Settings {
   const credentialsFile =
@@ -26,6 +28,7 @@ export function loadSettings(env: Readonly<Record<string, string | undefined>>, 
   return {
     address: chosen,
     token: env['SALLYPORT_TOKEN'] ?? saved.tokens[chosen],
+    project: saved.project,
     credentialsFile,
     dataDirectory:
       env['SALLYPORT_DATA'] ?? join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'sallyport'),
@@ -36,6 +39,7 @@ export function loadSettings(env: Readonly<Record<string, string | undefined>>, 
 interface Credentials {
   readonly current: string | undefined;
   readonly tokens: Readonly<Record<string, string>>;
+  readonly project?: string | undefined;
 }
 
 function readCredentials(file: string): Credentials {
@@ -56,17 +60,25 @@ function readCredentials(file: string): Credentials {
     if (typeof token === 'string') tokens[address] = token;
   }
   const current = 'current' in parsed && typeof parsed.current === 'string' ? parsed.current : undefined;
-  return { current, tokens };
+  const project = 'project' in parsed && typeof parsed.project === 'string' ? parsed.project : undefined;
+  return { current, tokens, project };
 }
 
-/** Keeps `token` for `address` and makes it the current server. The file is readable by its owner only. */
-export function saveToken(settings: Settings, address: string, token: string): void {
-  const { tokens } = readCredentials(settings.credentialsFile);
-  mkdirSync(dirname(settings.credentialsFile), { recursive: true, mode: 0o700 });
-  const next = `${settings.credentialsFile}.${process.pid}`;
-  writeFileSync(next, `${JSON.stringify({ current: address, tokens: { ...tokens, [address]: token } })}\n`, {
-    mode: 0o600,
-  });
-  chmodSync(next, 0o600);
-  renameSync(next, settings.credentialsFile);
+/** Keeps `token` for `address` and makes it the current server. */
+export function saveToken({ credentialsFile }: Settings, address: string, token: string): void {
+  const saved = readCredentials(credentialsFile);
+  write(credentialsFile, { ...saved, current: address, tokens: { ...saved.tokens, [address]: token } });
+}
+
+/** Makes `project` the one that commands mean when they name none. */
+export function saveProject({ credentialsFile }: Settings, project: string): void {
+  write(credentialsFile, { ...readCredentials(credentialsFile), project });
+}
+
+/** The file is readable by its owner only, and replaced whole. */
+function write(file: string, credentials: Credentials): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const next = `${file}.${process.pid}`;
+  writeFileSync(next, `${JSON.stringify(credentials)}\n`, { mode: 0o600 });
+  renameSync(next, file);
 }

@@ -2,3 +2,4 @@ export * from './agent.ts';
 export * from './definition/index.ts';
 export * from './pipeline.ts';
 export * from './primitives.ts';
+export * from './release.ts';

@@ -1,7 +1,7 @@
 import { Fault, type FaultDetails, type FaultKind, faultKinds } from '@sallyport/formats';
 
 export interface ClientOptions {
-  /** Where the server is: `http://127.0.0.1:8700`. */
+  /** Where the server is: `http://127.0.0.1:7270`. */
   readonly address: string;
   /** Bearer token; leave it out for the few public routes. */
   readonly token?: string;
@@ -14,6 +14,8 @@ export interface CallOptions {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: unknown;
   readonly bytes?: Uint8Array<ArrayBuffer>;
+  /** A body that is sent as it comes, never held whole. */
+  readonly stream?: AsyncIterable<Uint8Array>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -52,14 +54,7 @@ export function createTransport(options: ClientOptions): Transport {
     const signal = call.signal === undefined ? time : AbortSignal.any([time, call.signal]);
     let response: Response;
     try {
-      const body = call.bytes ?? (call.body === undefined ? undefined : JSON.stringify(call.body));
-      response = await send(url, {
-        method,
-        headers,
-        signal,
-        redirect: 'error',
-        ...(body === undefined ? {} : { body }),
-      });
+      response = await send(url, { method, headers, signal, redirect: 'error', ...bodyOf(call) });
     } catch (cause) {
       if (call.signal?.aborted) throw cause;
       throw new Fault('unavailable', 'sdk.unreachable', `no answer from ${base}`, {
@@ -81,6 +76,12 @@ export function createTransport(options: ClientOptions): Transport {
       return (await response.json()) as T;
     },
   };
+}
+
+function bodyOf(call: CallOptions): RequestInit {
+  if (call.stream !== undefined) return { body: ReadableStream.from(call.stream), duplex: 'half' };
+  if (call.bytes !== undefined) return { body: call.bytes };
+  return call.body === undefined ? {} : { body: JSON.stringify(call.body) };
 }
 
 async function faultOf(response: Response): Promise<Fault> {

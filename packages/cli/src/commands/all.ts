@@ -1,9 +1,54 @@
 import type { Command } from '../command.ts';
+import { login, personAdd, whoami } from './account/login.ts';
+import { policyList, policyPut } from './account/policy.ts';
+import { evidenceExport } from './evidence/export.ts';
+import { ledgerVerify } from './evidence/ledger.ts';
+import { trustRoot } from './evidence/trust-root.ts';
+import { verify } from './evidence/verify.ts';
+import { approve, hold, promote, refuse, rollback, unhold } from './release/promote.ts';
+import { status, trace, why } from './release/status.ts';
 import { init } from './repository/init.ts';
+import { repoAdd, repoList, repoPoll } from './repository/repo.ts';
+import { run } from './run/run.ts';
+import { logs, runs } from './run/runs.ts';
+import { secretGet, secretList, secretPut } from './secret/secret.ts';
 import { completionCommand } from './server/completion.ts';
 import { config } from './server/config.ts';
 import { doctor } from './server/doctor.ts';
 import { up } from './server/up.ts';
 
 /** Every command, in the order of a first day. */
-export const commands: readonly Command[] = [up, init, doctor, config, completionCommand(() => commands)];
+export const commands: readonly Command[] = [
+  up,
+  login,
+  whoami,
+  init,
+  repoAdd,
+  repoList,
+  repoPoll,
+  secretPut,
+  secretGet,
+  secretList,
+  run,
+  runs,
+  logs,
+  status,
+  promote,
+  approve,
+  refuse,
+  hold,
+  unhold,
+  rollback,
+  why,
+  trace,
+  verify,
+  evidenceExport,
+  trustRoot,
+  ledgerVerify,
+  personAdd,
+  policyPut,
+  policyList,
+  doctor,
+  config,
+  completionCommand(() => commands),
+];

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { Fault } from '@sallyport/formats';
 import type { Command, Invocation } from '../../command.ts';
 import { readyLine, runProgram, startProgram, stopProgram } from '../../programs.ts';
 
@@ -9,7 +10,7 @@ export const up: Command = {
   summary: 'start a server and a local agent on this machine, and keep them running until Ctrl-C',
   flags: {
     data: { type: 'string', value: 'DIR', doc: 'where everything is kept (also SALLYPORT_DATA)' },
-    listen: { type: 'string', value: 'HOST:PORT', doc: 'address of the server, default 127.0.0.1:8700' },
+    listen: { type: 'string', value: 'HOST:PORT', doc: 'address of the server, default 127.0.0.1:7270' },
     config: { type: 'string', value: 'FILE', doc: 'configuration file of the server' },
     'no-agent': { type: 'boolean', doc: 'start the server only' },
     verbose: {
@@ -32,13 +33,13 @@ async function run(invocation: Invocation): Promise<number> {
 
   const log = (name: string): 'inherit' | number =>
     invocation.on('verbose') ? 'inherit' : openSync(join(data, 'logs', `${name}.log`), 'a', 0o600);
-  const [listen, config] = [invocation.flag('listen'), invocation.flag('config')];
+  const config = invocation.flag('config');
   const started = out.progress(`starting in ${data}`);
   const server = start('server', log('server'), [
-    '--data',
-    data,
     '--local-agent',
-    ...(listen === undefined ? [] : ['--listen', listen]),
+    '--data-directory',
+    data,
+    ...listenFlags(invocation.flag('listen')),
     ...(config === undefined ? [] : ['--config', config]),
   ]);
   const ready = await readyLine(server, 'server').finally(() => started());
@@ -57,6 +58,15 @@ async function run(invocation: Invocation): Promise<number> {
   if (agent !== undefined) await readyLine(agent, 'agent');
   announce(invocation, address, ready['bootstrapToken'], data);
   return wait(out, server, agent);
+}
+
+function listenFlags(listen: string | undefined): readonly string[] {
+  if (listen === undefined) return [];
+  const [, host, port] = /^(.+):([0-9]{1,5})$/.exec(listen) ?? [];
+  if (host === undefined || port === undefined) {
+    throw new Fault('invalid', 'cli.usage', `expected HOST:PORT, got '${listen}'`);
+  }
+  return ['--listen-host', host.replace(/^\[|\]$/g, ''), '--listen-port', port];
 }
 
 function start(name: 'server' | 'agent', stderr: 'inherit' | number, args: readonly string[]): ChildProcess {

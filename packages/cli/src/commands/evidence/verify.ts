@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ExportReport, Fault, parseTrustRoot, verifyExport } from '@sallyport/formats';
+import type { Command } from '../../command.ts';
+import { table } from '../../printer.ts';
+
+/** Larger files are no part of an export; reading stops before memory is gone. */
+const maxFileBytes = 2 * 1024 ** 3;
+
+export const verify: Command = {
+  name: ['verify'],
+  summary: 'verify an exported release with a trust root and nothing else: no server, no network',
+  args: [{ name: 'DIR', doc: 'what sally evidence export wrote' }],
+  flags: {
+    'trust-root': {
+      type: 'string',
+      value: 'FILE',
+      doc: 'the pinned trust root (sally trust-root prints it)',
+    },
+    environment: {
+      type: 'string',
+      short: 'e',
+      value: 'NAME',
+      doc: 'also demand that the last verdict for it passed',
+    },
+  },
+  examples: [
+    'sally verify ./release --trust-root trust-root.json',
+    'sally verify ./release --trust-root trust-root.json -e prod',
+  ],
+  run: async ({ arg, flag, out }) => {
+    const rootFile = flag('trust-root');
+    if (rootFile === undefined) {
+      throw new Fault('invalid', 'cli.usage', 'expected --trust-root, got nothing', {
+        hint: 'sally trust-root > trust-root.json, once, over a way you trust',
+      });
+    }
+    const environment = flag('environment');
+    const trustRoot = parseTrustRoot(await readFile(rootFile, 'utf8'));
+    const report = await verifyExport(
+      (path) => readInside(arg(0), path),
+      trustRoot,
+      environment === undefined ? {} : { environment },
+    );
+    out.data(summary(report), () => render(report));
+    return undefined;
+  },
+};
+
+async function readInside(directory: string, path: string): Promise<Uint8Array> {
+  try {
+    const bytes = await readFile(join(directory, path));
+    if (bytes.length > maxFileBytes) throw new Error(`larger than ${maxFileBytes} bytes`);
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    throw new Fault(
+      'integrity',
+      'cli.export_incomplete',
+      `expected ${path} in ${directory}, could not read it`,
+      { cause },
+    );
+  }
+}
+
+function summary(report: ExportReport): object {
+  return {
+    verified: true,
+    subject: report.subject,
+    layers: report.layers,
+    imageBytes: report.imageBytes,
+    evidence: report.evidence.map(({ predicateType, logIndex, bundleDigest }) => ({
+      predicateType,
+      logIndex,
+      bundleDigest,
+    })),
+    ...(report.verdict === undefined ? {} : { verdict: report.verdict.verdict.verificationResult }),
+  };
+}
+
+function render(report: ExportReport): string {
+  return [
+    `verified ${report.subject}`,
+    `${report.layers} layers, ${report.imageBytes} bytes, ${report.evidence.length} pieces of evidence`,
+    '',
+    table(
+      ['LEAF', 'STATEMENT'],
+      report.evidence.map((each) => [String(each.logIndex), each.predicateType]),
+    ),
+    ...(report.verdict === undefined
+      ? []
+      : ['', `the gates of ${report.verdict.verdict.resourceUri} passed it`]),
+  ].join('\n');
+}
