@@ -98,7 +98,13 @@ export async function prepareHost(options: HostOptions): Promise<Host> {
     limitProcess:
       processLimit === 'rlimit' && prlimit !== undefined
         ? async (pid, processes) => {
-            await run(prlimit, ['--pid', String(pid), `--nproc=${processes}:${processes}`], { env: {} });
+            // As the step's own user, who may lower its limits; root may lack the capability to touch another's.
+            const as = stepUid === undefined ? {} : { uid: stepUid, gid: stepUid };
+            await run(prlimit, ['--pid', String(pid), `--nproc=${processes}:${processes}`], {
+              env: {},
+              cwd: '/',
+              ...as,
+            });
           }
         : undefined,
     log: options.log,

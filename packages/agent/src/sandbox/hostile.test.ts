@@ -10,6 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import type { Isolation } from '@sallyport/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeArguments } from './arguments.ts';
 import { findGroups } from './cgroup/find.ts';
@@ -103,7 +104,7 @@ describe('the status bwrap tells', () => {
 });
 
 describe('what a trial showed', () => {
-  const intended = {
+  const intended: Isolation = {
     executor: 'bubblewrap',
     version: '0.8.0',
     namespaces: [],
@@ -115,7 +116,7 @@ describe('what a trial showed', () => {
     processLimit: 'rlimit',
     cpuLimit: 'none',
     diskLimit: 'watched',
-  } as const;
+  };
   const zero = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']
     .map((name) => `${name}:\t0000000000000000`)
     .join('\n');

@@ -49,7 +49,8 @@ function readMounts(procSelf: string): readonly GroupMount[] {
 function readOwnGroups(procSelf: string): ReadonlyMap<string, string> {
   const groups = new Map<string, string>();
   for (const line of readFileSync(join(procSelf, 'cgroup'), 'utf8').split('\n')) {
-    const [, controllers = '', ...path] = line.split(':');
+    const [hierarchy = '', controllers = '', ...path] = line.split(':');
+    if (hierarchy === '') continue;
     for (const controller of controllers.split(',')) groups.set(controller, path.join(':'));
   }
   return groups;
