@@ -76,6 +76,7 @@ describe('parsePackageLock', () => {
     ['no version of a package', lock({ 'node_modules/a': {} })],
     ['a version that is a URL', lock({ 'node_modules/a': { version: 'https://evil.test/x.tgz' } })],
     ['a path that climbs', lock({ 'node_modules/../../x': { version: '1.0.0' } })],
+    ['a path that climbs before', lock({ 'packages/../node_modules/a': { version: '1.0.0' } })],
     ['an absolute path', lock({ '/node_modules/a': { version: '1.0.0' } })],
     ['a backslash', lock({ 'node_modules\\a': { version: '1.0.0' } })],
     ['a name with a slash', lock({ 'node_modules/a/b': { version: '1.0.0' } })],
