@@ -247,6 +247,15 @@ describe('builder', () => {
     expect([...ran.steps.keys()]).toEqual(['compile']);
   });
 
+  it('throws, and leaves nothing, when the server is away: that is no result', async () => {
+    const { source, job } = jobOf(files, definitionWith([compile]));
+    const away = new Fault('unavailable', 'sdk.unreachable', 'the server does not answer');
+
+    await expect(bench.run(job, { source, grants: { compile: away } })).rejects.toBe(away);
+
+    expect(readdirSync(join(bench.directory, 'b', 'jobs'))).toEqual([]);
+  });
+
   it('cuts a flood of output, and counts what it sent', async () => {
     const { source, job } = jobOf(
       files,

@@ -52,7 +52,11 @@ export async function runStep(
   let report: Pick<StepReport, 'outcome' | 'isolation'> & { exitCode?: number; reason?: string };
   try {
     port.signal.throwIfAborted();
-    const grant = await port.grant(step.name);
+    const grant = await port.grant(step.name).catch((error: unknown) => {
+      // A server that is away has refused nothing: the job is tried again as a whole.
+      if (!isFault(error) || error.kind === 'unavailable') lost = error;
+      throw error;
+    });
     const handed = handOver(context.job, step, grant, context.tools);
     secrets.push(...handed.secrets);
     log = logOf(secrets.map((secret) => secret.expose()));
