@@ -1,4 +1,5 @@
-import { closeSync, fdatasyncSync, fsyncSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fsyncSync, openSync } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
@@ -87,12 +88,19 @@ export function syncPath(path: string): void {
   }
 }
 
-/** Syncs everything below `path`: PGlite creates a cluster without a single sync. */
-export function syncTree(path: string): void {
-  for (const entry of readdirSync(path, { withFileTypes: true })) {
-    const inner = join(path, entry.name);
-    if (entry.isDirectory()) syncTree(inner);
-    else if (entry.isFile()) syncPath(inner);
+/** Syncs everything below `path`: PGlite creates a cluster without a single sync. Side by side, which disks batch. */
+export async function syncTree(path: string): Promise<void> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  const kept = entries.filter((entry) => entry.isFile() || entry.isDirectory());
+  await Promise.all(kept.map((entry) => syncOne(join(entry.parentPath, entry.name))));
+  await syncOne(path);
+}
+
+async function syncOne(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
-  syncPath(path);
 }

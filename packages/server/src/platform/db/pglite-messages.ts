@@ -3,6 +3,8 @@
 export interface WorkerStart {
   /** Where the data lives; absent means memory only (tests). */
   readonly directory?: string;
+  /** Make a new cluster in `directory` and end: what that takes in memory ends with the thread. */
+  readonly create?: boolean;
   /** A dump of a fresh data directory, which saves the second that creating one takes. */
   readonly image?: Uint8Array<ArrayBuffer>;
 }

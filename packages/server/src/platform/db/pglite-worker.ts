@@ -1,6 +1,6 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
 import { DurableNodeFs, durableStartParams, memoryStartParams, syncPath, syncTree } from './durable-files.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './pglite-messages.ts';
@@ -23,7 +23,6 @@ async function open(): Promise<PGlite> {
     const options = { startParams: [...memoryStartParams] };
     return PGlite.create(image === undefined ? options : { ...options, loadDataDir: new Blob([image]) });
   }
-  if (!existsSync(directory)) await createCluster(directory);
   return openDirectory(directory);
 }
 
@@ -38,9 +37,10 @@ function openDirectory(directory: string): Promise<PGlite> {
 async function createCluster(directory: string): Promise<void> {
   const draft = `${directory}.new`;
   rmSync(draft, { recursive: true, force: true });
-  const pg = await openDirectory(draft);
+  // Nothing in it is worth a sync until all of it is there.
+  const pg = await PGlite.create({ dataDir: draft, startParams: [...memoryStartParams] });
   await pg.close();
-  syncTree(draft);
+  await syncTree(draft);
   renameSync(draft, directory);
   syncPath(dirname(directory));
 }
@@ -66,20 +66,24 @@ async function answer(pg: PGlite, request: ToWorker): Promise<FromWorker> {
   }
 }
 
-const pg = await open();
-let queue = Promise.resolve();
-port.on('message', (request: ToWorker) => {
-  queue = queue.then(async () => {
-    try {
-      const message = await answer(pg, request);
-      port.postMessage(message);
-      if (request.kind === 'close') port.close();
-    } catch (error) {
-      // The engine itself failed (for PostgreSQL a crash): its memory can no longer be trusted, what is on disk can.
-      // Ending the thread makes every waiter fail and nothing more be acknowledged; the next start recovers.
-      port.postMessage({ id: request.id, failure: error instanceof Error ? error.message : String(error) });
-      process.exit(70);
-    }
+function serve(pg: PGlite, to: MessagePort): void {
+  let queue = Promise.resolve();
+  to.on('message', (request: ToWorker) => {
+    queue = queue.then(async () => {
+      try {
+        const message = await answer(pg, request);
+        to.postMessage(message);
+        if (request.kind === 'close') to.close();
+      } catch (error) {
+        // The engine itself failed (for PostgreSQL a crash): its memory can no longer be trusted, what is on disk can.
+        // Ending the thread makes every waiter fail and nothing more be acknowledged; the next start recovers.
+        to.postMessage({ id: request.id, failure: error instanceof Error ? error.message : String(error) });
+        process.exit(70);
+      }
+    });
   });
-});
+}
+
+if (start.create === true && start.directory !== undefined) await createCluster(start.directory);
+else serve(await open(), port);
 port.postMessage({ id: 0 } satisfies FromWorker);

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import pg from 'pg';
@@ -25,6 +26,8 @@ export interface PgliteEngine {
   close(): Promise<void>;
 }
 
+const workerUrl = new URL('./pglite-worker.ts', import.meta.url);
+
 type RequestBody = ToWorker extends infer Each ? (Each extends ToWorker ? Omit<Each, 'id'> : never) : never;
 
 interface Waiter {
@@ -40,11 +43,25 @@ export async function openPglite(options: PgliteOptions, log: Log): Promise<Pgli
       ...(options.directory === undefined ? {} : { directory: join(options.directory, 'pg') }),
       ...(options.image === undefined ? {} : { image: options.image }),
     };
+    if (start.directory !== undefined && !existsSync(start.directory)) await createCluster(start.directory);
     return await startEngine(start, options, lock, log);
   } catch (error) {
     lock?.release();
     throw error;
   }
+}
+
+async function createCluster(directory: string): Promise<void> {
+  const start: WorkerStart = { directory, create: true };
+  const worker = new Worker(workerUrl, { workerData: start });
+  await new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+    worker.once('exit', (code) =>
+      reject(new Error(`the thread that creates a database ended with code ${code}`)),
+    );
+  });
+  await worker.terminate();
 }
 
 async function startEngine(
@@ -53,7 +70,7 @@ async function startEngine(
   lock: DirectoryLock | undefined,
   log: Log,
 ): Promise<PgliteEngine> {
-  const worker = new Worker(new URL('./pglite-worker.ts', import.meta.url), { workerData: start });
+  const worker = new Worker(workerUrl, { workerData: start });
   const exited = once(worker, 'exit');
   const waiters = new Map<number, Waiter>();
   let nextId = 1;
