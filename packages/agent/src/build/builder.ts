@@ -58,6 +58,12 @@ export function createBuilder(deps: BuilderDeps): Builder {
     async recover() {
       await mkdir(deps.directory, { recursive: true, mode: 0o700 });
       await removeTree(join(deps.directory, 'jobs'));
+      for (const trust of ['trusted', 'untrusted']) {
+        const layers = join(deps.directory, 'layers', trust);
+        for (const name of await readdir(layers).catch(() => [])) {
+          if (name.endsWith('.tmp')) await rm(join(layers, name), { force: true });
+        }
+      }
       for (const name of await readdir(deps.directory)) {
         if (name.startsWith('s-')) await rm(join(deps.directory, name), { recursive: true, force: true });
       }

@@ -136,7 +136,7 @@ describe.skipIf(!reachable)('npm ci through the mirror', () => {
         ?.egress.filter((r) => r.kind === 'npm-tarball')
         .every((r) => r.cache === 'hit'),
     ).toBe(true);
-  }, 120_000);
+  }, 240_000);
 
   it('stops an install whose lock file was tampered with, and npm says why', async () => {
     const evil = ordersLock.replace(
@@ -156,7 +156,7 @@ describe.skipIf(!reachable)('npm ci through the mirror', () => {
       reason: expect.stringContaining('egress.integrity_mismatch'),
     });
     expect(ran.logs.get('install')).toContain('with other bytes than the lock file pins');
-  }, 120_000);
+  }, 240_000);
 
   it('runs a working directory locally, without secrets, and leaves it alone', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'sp-local-'));
@@ -182,7 +182,7 @@ describe.skipIf(!reachable)('npm ci through the mirror', () => {
     ]);
     expect(existsSync(join(directory, 'node_modules'))).toBe(false);
     rmSync(directory, { recursive: true });
-  }, 120_000);
+  }, 240_000);
 });
 
 async function layDown(tar: Uint8Array, root: string): Promise<void> {

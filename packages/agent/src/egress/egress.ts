@@ -11,7 +11,7 @@ import { createPermits } from './permits.ts';
 import { type Resolve, resolveName } from './proxy/addresses.ts';
 import { openProxy } from './proxy/proxy.ts';
 import { createRecorder } from './recorder.ts';
-import { createToolbox, type FetchedTool } from './tool.ts';
+import { createToolbox, emptyShelf, type FetchedTool } from './tool.ts';
 
 export interface EgressDeps {
   /** As the npm client of this host is configured. */
@@ -66,7 +66,7 @@ export function createEgress(deps: EgressDeps): Egress {
   const upstream = createUpstream(deps.registry, limits);
   const permits = createPermits(limits.upstreamRequests);
   const packages = join(deps.directory, 'npm');
-  const verifiedTools = new Map<string, string>();
+  const shelf = emptyShelf();
   let temporaryNames = 0;
 
   return {
@@ -87,7 +87,8 @@ export function createEgress(deps: EgressDeps): Egress {
         source: sourceOf({ ...policy, lock: createLockIndex([]), onUnverified: 'fail' }),
         recorder: toolRecorder,
         directory: join(deps.directory, 'tools', trust),
-        verified: verifiedTools,
+        alsoRead: trust === 'untrusted' ? [join(deps.directory, 'tools', 'trusted')] : [],
+        shelf,
         nextName: () => `${process.pid}-${temporaryNames++}`,
       });
 

@@ -23,7 +23,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function newJob(minReleaseAgeSeconds?: number): JobEgress {
+function newJob(minReleaseAgeSeconds?: number, trust: 'trusted' | 'untrusted' = 'trusted'): JobEgress {
   const egress = createEgress({
     registry: { url: registry.url },
     directory,
@@ -31,7 +31,7 @@ function newJob(minReleaseAgeSeconds?: number): JobEgress {
     log: { warn: () => expect.fail('nothing fails here') },
   });
   return egress.openJob({
-    trust: 'trusted',
+    trust,
     policy: { lock: createLockIndex([]), onUnverified: 'report', minReleaseAgeSeconds },
   });
 }

@@ -39,6 +39,18 @@ export interface Toolbox {
   close(): Promise<void>;
 }
 
+/** What the jobs of one agent know together about unpacked tools. In memory only. */
+export interface Shelf {
+  /**
+   * What each tree looked like (inodes, sizes, change times, which no writer can set) when this process last hashed it
+   * whole, by directory.
+   */
+  readonly verified: Map<string, string>;
+  readonly underWay: Map<string, Promise<string>>;
+}
+
+export const emptyShelf = (): Shelf => ({ verified: new Map(), underWay: new Map() });
+
 const limits = { maxEntries: 50_000, maxBytes: 1024 ** 3, maxPathBytes: 1000 } as const;
 
 export function createToolbox(deps: {
@@ -46,27 +58,29 @@ export function createToolbox(deps: {
   readonly recorder: Recorder;
   readonly directory: string;
   readonly nextName: () => string;
-  /**
-   * What each tree looked like (inodes, sizes, change times, which no writer can set) when this process last hashed it
-   * whole, by directory. Owned by the agent's process and shared by its jobs.
-   */
-  readonly verified: Map<string, string>;
+  /** Trees another level of trust made, that this one may use but never writes. */
+  readonly alsoRead: readonly string[];
+  readonly shelf: Shelf;
 }): Toolbox {
-  const { source, recorder } = deps;
-  /** Checked once per job: the tree cannot be reached from any sandbox but read-only. */
-  const ready = new Map<string, Promise<readonly string[]>>();
+  const { source, recorder, shelf } = deps;
 
-  const unpacked = async (sha512: string, tarball: string): Promise<readonly string[]> => {
-    const directory = join(deps.directory, sha512);
+  /** The tree of a tool, hashed whole at least once by this process; undefined when it is not there or not intact. */
+  const intact = async (directory: string): Promise<string | undefined> => {
     const known = await readListing(`${directory}.json`);
-    if (known !== undefined) {
-      const stamps = await stampsOf(directory);
-      const unchanged = stamps !== undefined && deps.verified.get(directory) === stamps;
-      if (unchanged || known === (await listingOf(directory))) {
-        if (stamps !== undefined) deps.verified.set(directory, stamps);
-        return commandsOf(directory);
-      }
+    if (known === undefined) return undefined;
+    const stamps = await stampsOf(directory);
+    if (stamps === undefined) return undefined;
+    if (shelf.verified.get(directory) !== stamps && known !== (await listingOf(directory))) return undefined;
+    shelf.verified.set(directory, stamps);
+    return directory;
+  };
+
+  const unpacked = async (sha512: string, tarball: string): Promise<string> => {
+    for (const place of [deps.directory, ...deps.alsoRead]) {
+      const found = await intact(join(place, sha512));
+      if (found !== undefined) return found;
     }
+    const directory = join(deps.directory, sha512);
     const making = join(deps.directory, 'tmp', deps.nextName());
     try {
       await mkdir(making, { recursive: true });
@@ -81,7 +95,17 @@ export function createToolbox(deps: {
       await rm(making, { recursive: true, force: true });
       await rm(`${making}.json`, { force: true });
     }
-    return commandsOf(directory);
+    return directory;
+  };
+
+  /** One at a time for each tree: two jobs that want a new tool must not both put it in place. */
+  const prepared = (sha512: string, tarball: string): Promise<string> => {
+    const key = join(deps.directory, sha512);
+    const running = shelf.underWay.get(key);
+    if (running !== undefined) return running;
+    const making = unpacked(sha512, tarball).finally(() => shelf.underWay.delete(key));
+    shelf.underWay.set(key, making);
+    return making;
   };
 
   return {
@@ -116,16 +140,15 @@ export function createToolbox(deps: {
       }
       recorder.record({ ...entry, decision: 'allowed' });
       const { path, digests } = outcome.file;
-      const making = ready.get(digests.sha512) ?? unpacked(digests.sha512, path);
-      ready.set(digests.sha512, making);
+      const directory = await prepared(digests.sha512, path);
       const mountPath = `/opt/tools/${name}`;
       return {
         name,
         version,
-        directory: join(deps.directory, digests.sha512),
+        directory,
         mountPath,
         binPath: `${mountPath}/.bin`,
-        commands: await making,
+        commands: await commandsOf(directory),
         material: {
           uri: npmPurl(name, version),
           name: `${name}@${version}`,

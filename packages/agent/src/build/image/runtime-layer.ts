@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -46,11 +46,14 @@ export async function runtimeLayer(
     .digest('hex');
   const home = join(options.directory, options.trust);
   const path = join(home, key);
-  const known = await readCached(path);
-  if (known !== undefined) return { layer: known, materials };
+  // As with packages: an untrusted run may use what trusted ones made, and never the other way round.
+  for (const trust of options.trust === 'untrusted' ? ['untrusted', 'trusted'] : ['trusted']) {
+    const known = await readCached(join(options.directory, trust, key));
+    if (known !== undefined) return { layer: known, materials };
+  }
 
   await mkdir(home, { recursive: true, mode: 0o700 });
-  const making = `${path}.${process.pid}.tmp`;
+  const making = `${path}.${randomUUID()}.tmp`;
   try {
     const made = await writeLayer(await entriesOf(tools, libraries), making);
     const note = JSON.stringify({ digest: made.descriptor.digest, diffId: made.diffId });
