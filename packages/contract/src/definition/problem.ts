@@ -10,9 +10,6 @@ export interface Problem {
   readonly hint?: string;
 }
 
-/** Where `path` stands in the text: the value, or the nearest thing around it that exists. */
-export type Locate = (path: KeyPath) => number;
-
 /** `build.steps[0].run`; keys that are no plain names are quoted, so that a hostile key cannot fake a path. */
 export function formatPath(path: KeyPath): string {
   let text = '';

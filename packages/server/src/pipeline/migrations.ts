@@ -90,4 +90,12 @@ export const pipelineMigrations: Migration[] = [
       );
     `,
   },
+  {
+    name: 'pipeline/0003-step-secrets',
+    sql: `
+      -- Which versions of which secrets a step could see, so that a leak leads to the artifacts it touched.
+      alter table pipeline_steps add column secrets text not null default '[]';
+      create index pipeline_runs_by_agent on pipeline_runs (agent_id) where state = 'building';
+    `,
+  },
 ];

@@ -1,5 +1,5 @@
 import type { JobGrant } from '@sallyport/contract';
-import { utf8 } from '@sallyport/formats';
+import { digestOf, utf8 } from '@sallyport/formats';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pipelineAudited } from './index.ts';
@@ -98,6 +98,9 @@ describe('the life of a run', () => {
     expect(record.run.state).toBe('built');
     expect(record.image).toEqual(jobReport().image);
     expect(record.steps.map(({ status }) => status)).toEqual(Array(4).fill('succeeded'));
+    expect(record.steps[3]?.secrets).toEqual([{ name: 'API_KEY', ref: 'stripe/test#api_key', version: 1 }]);
+    const files = await f.pipeline.runs.sourceFiles(grant.runId, ['./a.txt', 'none', '../a.txt']);
+    expect(files.map(({ path }) => path)).toEqual(['a.txt']);
     expect(f.wakes).toEqual([`journey ${grant.runId}`]);
     for (const state of ['examined', 'attested', 'released', 'succeeded'] as const) {
       await f.db.write((tx) => f.pipeline.runs.advanceTo(tx, grant.runId, state));
@@ -324,6 +327,28 @@ describe('a lost agent', () => {
     }
 
     expect(await newest()).toMatchObject({ state: 'failed', reason: 'the agent was lost in attempt 3 of 3' });
+  });
+
+  it('that says itself that it started again loses what it held at once', async () => {
+    await start();
+    const claim = claimOf(f.agent, await lease());
+
+    expect(await f.pipeline.jobs.releaseOf({ ...f.agent, id: 'agt_2' })).toBe(0);
+    expect(await f.pipeline.jobs.releaseOf(f.agent)).toBe(1);
+
+    await expect(f.pipeline.jobs.heartbeat(claim)).rejects.toEqual(coded('pipeline.lease_lost'));
+    expect((await lease()).attempt).toBe(2);
+  });
+
+  it('is no reason to lose the source: any replica makes the same archive again', async () => {
+    await start();
+    const { createPipeline } = await import('./index.ts');
+    const replica = createPipeline({ ...f.deps, directory: `${f.deps.directory}-other` });
+    const grant = await lease();
+
+    const bytes = await replica.source(claimOf(f.agent, grant));
+
+    expect(digestOf(bytes)).toBe(grant.sourceDigest);
   });
 
   it('gets one run at a time, and two agents never the same', async () => {

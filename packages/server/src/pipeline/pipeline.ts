@@ -1,7 +1,4 @@
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { digestOf, Fault } from '@sallyport/formats';
 import type { AuditedTable } from '#platform';
 import { createMirrors } from './git/mirrors.ts';
 import { type LeaseClaim, lockLeased } from './jobs/fence.ts';
@@ -13,9 +10,9 @@ import { type PipelineDeps, pollQueue } from './ports.ts';
 import { createRepositoryVerbs, type RepositoryVerbs } from './repositories/repositories.ts';
 import { repositoryResource, repositoryState } from './repositories/repository.ts';
 import { repositoryStore } from './repositories/store.pg.ts';
-import { sourceFile } from './runs/prepare.ts';
 import { runResource, runState } from './runs/run.ts';
 import { createRunVerbs, type RunVerbs } from './runs/runs.ts';
+import { createSources } from './runs/sources.ts';
 import { runStore } from './runs/store.pg.ts';
 import { createPoll, type Poll } from './triggers/poll.ts';
 
@@ -27,6 +24,8 @@ export interface Pipeline {
   readonly steps: StepVerbs;
   readonly logs: LogReader;
   readonly poll: Poll;
+  /** How long a lease holds without a heartbeat. */
+  readonly leaseSeconds: number;
   /** The source archive of a leased run: bytes with the digest that the job grant names. */
   source(claim: LeaseClaim): Promise<Uint8Array>;
 }
@@ -36,13 +35,20 @@ export interface Pipeline {
  * remade or named by digest. Registers its handlers with `jobs`; nothing runs before `jobs.start()`.
  */
 export function createPipeline(deps: PipelineDeps): Pipeline {
-  const { db, clock, ids, directory, maxAttempts = 3 } = deps;
-  const sources = join(directory, 'sources');
+  const { db, clock, ids, directory, maxAttempts = 3, leaseSeconds = 30 } = deps;
+  const mirrors = createMirrors(join(directory, 'git'));
+  const sources = createSources({
+    directory: join(directory, 'sources'),
+    db,
+    mirrors,
+    repositories: repositoryStore,
+  });
   const all = {
     ...deps,
+    leaseSeconds,
     store: runStore,
     repositories: repositoryStore,
-    mirrors: createMirrors(join(directory, 'git')),
+    mirrors,
     logs: createLogs(join(directory, 'logs')),
     prepare: { clock, ids, sources, maxAttempts },
   };
@@ -66,24 +72,8 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     steps: createStepVerbs(all),
     logs: createLogReader(all),
     poll,
-    async source(claim) {
-      const run = await db.write((tx) => lockLeased(runStore, tx, claim));
-      const digest = run.sourceDigest ?? '';
-      const file = sourceFile(sources, digest);
-      if (!existsSync(file)) {
-        const message = 'the source archive of this run is not on this machine';
-        throw new Fault('unavailable', 'pipeline.no_source', message, {
-          hint: 'ask the replica that started the run',
-        });
-      }
-      const bytes = new Uint8Array(await readFile(file));
-      if (digestOf(bytes) === digest) return bytes;
-      throw new Fault(
-        'integrity',
-        'pipeline.source_changed',
-        'the source archive on disk is not the one it was',
-      );
-    },
+    leaseSeconds,
+    source: async (claim) => sources.read(await db.write((tx) => lockLeased(runStore, tx, claim))),
   };
 }
 

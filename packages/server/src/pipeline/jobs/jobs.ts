@@ -19,10 +19,14 @@ export interface JobVerbs {
   cancel(actor: Actor, runId: string, reason: string): Promise<Run>;
   /** Gives the runs of vanished agents to others, or fails them with the reason. */
   reclaim(): Promise<number>;
+  /** The same at once for all that this agent held: it says itself that it started again. */
+  releaseOf(agent: Actor): Promise<number>;
 }
 
-export function createJobVerbs(deps: PipelineDeps & { readonly store: RunStore }): JobVerbs {
-  const { db, clock, store, leaseSeconds = 30 } = deps;
+export function createJobVerbs(
+  deps: PipelineDeps & { readonly store: RunStore; readonly leaseSeconds: number },
+): JobVerbs {
+  const { db, clock, store, leaseSeconds } = deps;
   const leaseEnd = (): Date => new Date(clock.now().getTime() + leaseSeconds * 1000);
 
   /** Whatever a run's steps hold ends here, in the transaction that ends the attempt. */
@@ -36,22 +40,31 @@ export function createJobVerbs(deps: PipelineDeps & { readonly store: RunStore }
     }
   }
 
-  async function reclaimOne(runId: string): Promise<boolean> {
+  async function reclaimOne(runId: string, isLost: (run: Run) => boolean, why: string): Promise<boolean> {
     return db.write(async (tx) => {
       const run = await store.lock(tx, runId);
       // Looked up before it was locked: a heartbeat or another replica may have come first.
-      const isExpired = run?.lease !== undefined && run.lease.expiresAt.getTime() < clock.now().getTime();
-      if (run === undefined || run.state !== 'building' || !isExpired) return false;
+      if (run === undefined || run.state !== 'building' || !isLost(run)) return false;
       const refusal = repeatRefusal(run, await store.steps(tx, run.id, run.attempt));
       await endGrants(tx, run);
       await transition(deps, tx, run, {
         to: refusal === undefined ? 'queued' : 'failed',
         actor: systemActor,
         ...(refusal === undefined ? {} : { reason: refusal }),
-        detail: { why: 'the lease expired', agent: run.agentId ?? '' },
+        detail: { why, agent: run.agentId ?? '' },
       });
       return true;
     });
+  }
+
+  async function reclaimAll(
+    runIds: readonly string[],
+    isLost: (run: Run) => boolean,
+    why: string,
+  ): Promise<number> {
+    let count = 0;
+    for (const runId of runIds) if (await reclaimOne(runId, isLost, why)) count += 1;
+    return count;
   }
 
   return {
@@ -128,10 +141,15 @@ export function createJobVerbs(deps: PipelineDeps & { readonly store: RunStore }
       }),
 
     async reclaim() {
-      const expired = await db.read((tx) => store.listExpired(tx, clock.now(), 100));
-      let count = 0;
-      for (const runId of expired) if (await reclaimOne(runId)) count += 1;
-      return count;
+      const now = clock.now();
+      const expired = await db.read((tx) => store.listExpired(tx, now, 100));
+      const isExpired = (run: Run): boolean => run.lease !== undefined && run.lease.expiresAt < now;
+      return reclaimAll(expired, isExpired, 'the lease expired');
+    },
+
+    async releaseOf(agent) {
+      const held = await db.read((tx) => store.listBuildingOf(tx, agent.id));
+      return reclaimAll(held, (run) => run.agentId === agent.id, 'the agent started again');
     },
   };
 }

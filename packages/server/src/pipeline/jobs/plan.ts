@@ -30,6 +30,7 @@ export function stepRows(run: Run): StepRecord[] {
     ordinal,
     status: run.trust === 'untrusted' && wantsOf(step).length > 0 ? 'skipped' : 'pending',
     hasEffects: hasEffects(step),
+    secrets: [],
   }));
 }
 

@@ -84,11 +84,25 @@ export function createStepVerbs(
     });
   }
 
+  /** Durable before a value leaves: what a step saw must be known if one of the values leaks. */
+  async function noteSeen(
+    claim: LeaseClaim,
+    name: string,
+    redeemed: readonly GrantedSecret[],
+  ): Promise<void> {
+    const seen = redeemed.map((each) => ({ name: each.name, ref: each.path, version: each.version }));
+    await db.write(async (tx) => {
+      const run = await lockLeased(store, tx, claim);
+      await store.replaceStep(tx, { ...(await stepOf(store, tx, run, name)), secrets: seen });
+    });
+  }
+
   return {
     async grant(claim, name) {
       const issued = await issue(claim, name);
       const { run, holder, grantId, identityToken, expiresAt, egress } = issued;
       const redeemed = grantId === undefined ? [] : await deps.secrets.redeem(grantId, holder);
+      if (redeemed.length > 0) await noteSeen(claim, name, redeemed);
       logs.protect(
         logKey(run, name),
         redeemed.map(({ value }) => value),

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Fault, parseDigest, type SecretBytes, toHex } from '@sallyport/formats';
+import { keepFile } from '../durable-file.ts';
 import { createProtector, type Protector } from './protect.ts';
 
 /** One attempt of one step. Parts are ids and names that were checked: they become file names. */
@@ -103,7 +104,11 @@ export function createLogs(directory: string, limitBytes = maxLogBytes): Logs {
     if (overlap > 0) await handle.read(window, 0, overlap, size - overlap);
     window.set(fresh, overlap);
     if (protector?.cover(window) === true) covered.add(file);
-    await handle.write(window, 0, window.length, size - overlap);
+    const { bytesWritten } = await handle.write(window, 0, window.length, size - overlap);
+    // A full disk. The size of the file stays the truth, so the agent goes on from there when it tries again.
+    if (bytesWritten !== window.length) {
+      throw new Fault('unavailable', 'pipeline.log_not_written', 'the log could not be written whole');
+    }
   }
 
   return {
@@ -136,7 +141,8 @@ export function createLogs(directory: string, limitBytes = maxLogBytes): Logs {
         } finally {
           await handle.close();
         }
-        await keep(file, storedFile(digest));
+        // The live file stays for readers that follow it; a repeated finish finds it and gives the same.
+        await keepFile(storedFile(digest), createReadStream(file));
         return { digest, sizeBytes: size, truncated: size >= limitBytes, covered: covered.has(file) };
       });
     },
@@ -159,29 +165,4 @@ export function createLogs(directory: string, limitBytes = maxLogBytes): Logs {
 
     readStored: (digest, offset) => createReadStream(storedFile(digest), { start: offset }),
   };
-}
-
-/**
- * Copies to a temporary name, syncs, renames and syncs the folder: after this the digest names the bytes, also after a
- * power cut. The live file stays for readers that follow it; a repeated `finish` finds it and gives the same.
- */
-async function keep(from: string, to: string): Promise<void> {
-  if (existsSync(to)) return;
-  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-  const draft = `${to}.${process.pid}.new`;
-  await rm(draft, { force: true });
-  const handle = await open(draft, 'wx', 0o400);
-  try {
-    for await (const chunk of createReadStream(from)) await handle.write(chunk as Buffer);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(draft, to);
-  const folder = await open(dirname(to), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

@@ -1,23 +1,19 @@
-import { existsSync } from 'node:fs';
-import { mkdir, open, rename } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Definition, normalizeDefinition, parseDefinition } from '@sallyport/contract';
-import { digestOf, Fault, fromUtf8, isFault, parseDigest } from '@sallyport/formats';
+import { Fault, fromUtf8, isFault } from '@sallyport/formats';
 import type { Clock, Ids } from '#platform';
 import type { Mirror, RefAt } from '../git/mirror.ts';
 import type { Repository } from '../repositories/repository.ts';
 import { verifySignature } from '../signatures/verify.ts';
-import { isWanted, type Trigger, triggerOf, trustOf } from '../triggers/match.ts';
+import { isWanted, type Trigger, trustOf } from '../triggers/match.ts';
 import type { Run, Signatures } from './run.ts';
+import type { Sources } from './sources.ts';
 
 const maxDefinitionBytes = 262_144;
-const maxSourceBytes = 256 * 1024 * 1024;
 
 export interface PrepareDeps {
   readonly clock: Clock;
   readonly ids: Ids;
-  /** Where source archives are kept, by digest. */
-  readonly sources: string;
+  readonly sources: Sources;
   readonly maxAttempts: number;
 }
 
@@ -81,9 +77,7 @@ export async function prepareRun(deps: PrepareDeps, request: RunRequest): Promis
   if (read instanceof Fault) {
     return { ...base, service: repository.name, state: 'failed', reason: read.message.slice(0, 4000) };
   }
-  const source = await mirror.archive(at.commit, maxSourceBytes);
-  const sourceDigest = digestOf(source);
-  await keepSource(sourceFile(deps.sources, sourceDigest), source);
+  const sourceDigest = await deps.sources.keep(mirror, at.commit);
   return {
     ...base,
     service: read.definition.service ?? repository.name,
@@ -94,13 +88,6 @@ export async function prepareRun(deps: PrepareDeps, request: RunRequest): Promis
     state: 'queued',
   };
 }
-
-export function sourceFile(directory: string, digest: string): string {
-  return join(directory, `${parseDigest(digest).slice('sha256:'.length)}.tar`);
-}
-
-/** What kind of run a ref gives when the repository itself starts it. */
-export { triggerOf };
 
 async function readDefinition(
   mirror: Mirror,
@@ -137,18 +124,4 @@ async function judgeSignatures({ repository, mirror, at }: RunRequest, now: Date
     commit: ofCommit,
     tag: await verifySignature({ signed: tag.signed, policy: repository, committer, now }),
   };
-}
-
-async function keepSource(file: string, bytes: Uint8Array): Promise<void> {
-  if (existsSync(file)) return;
-  await mkdir(join(file, '..'), { recursive: true, mode: 0o700 });
-  const draft = `${file}.${process.pid}.new`;
-  const handle = await open(draft, 'w', 0o600);
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(draft, file);
 }

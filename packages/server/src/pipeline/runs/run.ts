@@ -64,6 +64,12 @@ export interface Lease {
   readonly expiresAt: Date;
 }
 
+export interface SeenSecret {
+  readonly name: string;
+  readonly ref: string;
+  readonly version: number;
+}
+
 export type StepStatus = StepOutcome | 'pending' | 'granted' | 'skipped' | 'lost';
 export const stepStatuses = [
   'pending',
@@ -89,6 +95,8 @@ export interface StepRecord {
   readonly grantedAt?: Date;
   readonly finishedAt?: Date;
   readonly report?: StepReport;
+  /** Which versions of which secrets it could see; never a value. */
+  readonly secrets: readonly SeenSecret[];
   readonly log?: { readonly digest: string; readonly sizeBytes: number; readonly truncated: boolean };
 }
 

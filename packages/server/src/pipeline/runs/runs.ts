@@ -1,5 +1,5 @@
 import { normalizeDefinition } from '@sallyport/contract';
-import { Fault } from '@sallyport/formats';
+import { Fault, readTar } from '@sallyport/formats';
 import type { Actor, Tx } from '#platform';
 import { systemActor } from '#platform';
 import { checkCommitId, toRefName } from '../git/names.ts';
@@ -30,6 +30,11 @@ export interface RunVerbs {
   list(query: RunQuery): Promise<Run[]>;
   /** Everything the build is known by. Throws unless the run has a definition. */
   record(runId: string): Promise<BuildRecord>;
+  /** Files of the commit as the steps were given them; a path that is no file of it is left out. */
+  sourceFiles(
+    runId: string,
+    paths: readonly string[],
+  ): Promise<Array<{ readonly path: string; readonly bytes: Uint8Array }>>;
   /**
    * Records how far the outer journey came. Legal or refused, in the caller's transaction; a state that is reached
    * already changes nothing, so a journey that was interrupted may say it again.
@@ -109,6 +114,18 @@ export function createRunVerbs(deps: PollDeps, repositoryVerbs: RepositoryVerbs)
         materials: run.report?.materials ?? [],
         ...(image === undefined ? {} : { image }),
       };
+    },
+
+    async sourceFiles(runId, paths) {
+      if (paths.length === 0) return [];
+      const wanted = new Set(paths.map((path) => path.replace(/^(\.\/)+/, '')));
+      const archive = await deps.prepare.sources.read(await get(runId));
+      const found: Array<{ readonly path: string; readonly bytes: Uint8Array }> = [];
+      for await (const entry of readTar(archive)) {
+        if (entry.type === 'file' && wanted.has(entry.path))
+          found.push({ path: entry.path, bytes: await entry.bytes() });
+      }
+      return found;
     },
 
     async advanceTo(tx, runId, state, detail = {}) {

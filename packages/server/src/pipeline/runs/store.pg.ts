@@ -50,6 +50,7 @@ interface StepRow {
   log_digest: string | null;
   log_bytes: number | null;
   log_truncated: boolean | null;
+  secrets: string;
 }
 
 interface Tables {
@@ -137,6 +138,17 @@ export const runStore: RunStore = {
       .where('lease_expires', '<', now)
       .orderBy('lease_expires')
       .limit(limit)
+      .execute();
+    return rows.map(({ id }) => id);
+  },
+
+  async listBuildingOf(tx, agentId) {
+    const rows = await tablesOf<Tables>(tx)
+      .selectFrom('pipeline_runs')
+      .select('id')
+      .where('state', '=', 'building')
+      .where('agent_id', '=', agentId)
+      .orderBy('id')
       .execute();
     return rows.map(({ id }) => id);
   },
@@ -240,6 +252,7 @@ function fromStep(step: StepRecord): StepRow {
     log_digest: step.log?.digest ?? null,
     log_bytes: step.log?.sizeBytes ?? null,
     log_truncated: step.log?.truncated ?? null,
+    secrets: JSON.stringify(step.secrets),
   };
 }
 
@@ -252,6 +265,7 @@ function toStep(row: Selectable<StepRow>): StepRecord {
     ordinal: row.ordinal,
     status: oneOf(stepStatuses, row.status),
     hasEffects: row.has_effects,
+    secrets: parsed<StepRecord['secrets']>(row.secrets),
     ...(row.granted_at === null ? {} : { grantedAt: row.granted_at }),
     ...(row.finished_at === null ? {} : { finishedAt: row.finished_at }),
     ...(row.report === null ? {} : { report: parsed<StepReport>(row.report) }),

@@ -22,6 +22,7 @@ export interface RunStore {
   replace(tx: Tx, run: Run): Promise<void>;
   list(tx: Tx, query: RunQuery): Promise<Run[]>;
   listExpired(tx: Tx, now: Date, limit: number): Promise<string[]>;
+  listBuildingOf(tx: Tx, agentId: string): Promise<string[]>;
   listInState(tx: Tx, states: readonly string[]): Promise<string[]>;
   all(tx: Tx): Promise<Run[]>;
 

@@ -1,6 +1,6 @@
 import { createHash, verify } from 'node:crypto';
 import { concatBytes, digestHash, digestOf, fromBase64, utf8 } from '@sallyport/formats';
-import { malformed, parseSshKey, positive, type SshKey, wireReader, wireString } from './ssh-wire.ts';
+import { malformed, positive, type SshKey, wireReader, wireString } from './ssh-wire.ts';
 
 /** An SSH signature (OpenSSH PROTOCOL.sshsig, version 1), taken apart. */
 export interface SshSignature {
@@ -63,8 +63,6 @@ export function isSignedBy(parsed: SshSignature, key: SshKey, message: Uint8Arra
       return parsed.algorithm === 'rsa-sha2-256' && verify('sha256', signed, key.key, parsed.signature);
   }
 }
-
-export { parseSshKey };
 
 /** `SHA256:…` without padding, as ssh-keygen prints it. */
 export function sshFingerprint(publicKey: Uint8Array): string {
