@@ -20,7 +20,7 @@ export interface Image {
 }
 
 /** Tells who runs the image what it is laid upon; `host` means: on the system directories of the host. */
-export const baseLabel = 'dev.sallyport.base';
+const baseLabel = 'dev.sallyport.base';
 
 /**
  * Assembles the artifact from a workspace whose steps have ended. No program runs, and nothing but the commit, the
