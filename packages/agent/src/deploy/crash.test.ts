@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseTrustRoot } from '@sallyport/formats';
@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { createSandbox } from '../sandbox/index.ts';
 import { silentLog } from '../sandbox/test-support/sandbox.ts';
 import { createDeployer } from './deployer.ts';
+import { removeTree } from './release/unpack.ts';
 import { file, nodeCommand, onlyReport, openWorld, pushImage, server, until } from './test-support/world.ts';
 
 const worldUrl = new URL('./test-support/world.ts', import.meta.url).href;
@@ -87,7 +88,7 @@ describe('an agent killed with SIGKILL', () => {
     expect(answer).toMatchObject({ version: 'one' });
     expect(running).toBe(1);
     expect(copies(mark)).toBe(0);
-    rmSync(first.directory, { recursive: true, force: true });
+    await removeTree(first.directory);
   });
 });
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -165,7 +165,7 @@ describe('an agent that is killed', () => {
       import { openBench } from ${JSON.stringify(new URL('./test-support/sandbox.ts', import.meta.url).href)};
       const bench = await openBench();
       const running = await bench.start('ls -l /proc/$$/fd; (sleep 60 &) ; sleep 60', { ingressPort: 9, timeoutSeconds: 60 });
-      console.log('pid', running.pid);
+      console.log('directory', bench.directory, 'pid', running.pid);
       for await (const chunk of running.output) process.stdout.write(chunk);
     `;
     // The shell leaves descriptor 7, a directory of the host, open across exec: a way out if it were passed on.
@@ -188,6 +188,7 @@ describe('an agent that is killed', () => {
     agent.kill('SIGKILL');
 
     for (let waited = 0; existsSync(`/proc/${pid}`) && waited < 5000; waited += 20) await delay(20);
+    rmSync(/directory (\S+)/.exec(text)?.[1] ?? '', { recursive: true, force: true });
     expect(alive).toBe(true);
     expect(existsSync(`/proc/${pid}`)).toBe(false);
     expect(text).not.toMatch(/-> \/$/m);

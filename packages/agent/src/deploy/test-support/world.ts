@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +21,7 @@ import { createSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { silentLog } from '../../sandbox/test-support/sandbox.ts';
 import { createDeployer, type Deployer } from '../deployer.ts';
 import { baseLabel, type ImageSource } from '../release/releases.ts';
+import { removeTree } from '../release/unpack.ts';
 import type { Outside } from '../serving.ts';
 
 export const place = { project: 'shop', environment: 'prod', service: 'orders' } as const;
@@ -190,7 +191,7 @@ export async function openWorld(): Promise<World> {
     },
     async close() {
       for (const deployer of opened) await deployer.close();
-      rmSync(directory, { recursive: true, force: true });
+      await removeTree(directory);
     },
   };
 }

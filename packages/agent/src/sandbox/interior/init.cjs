@@ -11,6 +11,12 @@ const planDescriptor = Number(process.argv[2]);
 const plan = JSON.parse(readFileSync(planDescriptor, 'utf8'));
 closeSync(planDescriptor);
 
+/** Set before the command can be heard of: a signal that came between its start and our listening would end us. */
+let child;
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']) {
+  process.on(signal, () => (child ? child.kill(signal) : process.exit(128 + constants.signals[signal])));
+}
+
 /** Copies both ways, half-closes included, until both sides are done or one fails. */
 function relay(one, other) {
   one.setNoDelay?.(true);
@@ -40,14 +46,11 @@ if (plan.ingress) {
 
 Promise.all(relays).then(
   () => {
-    const child = spawn(plan.command[0], plan.command.slice(1), {
+    child = spawn(plan.command[0], plan.command.slice(1), {
       stdio: 'inherit',
       env: plan.env,
       cwd: plan.workdir,
     });
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']) {
-      process.on(signal, () => child.kill(signal));
-    }
     child.on('error', (error) => {
       process.stderr.write(`sallyport: cannot run "${plan.command[0]}": ${error.code}\n`);
       process.exit(error.code === 'ENOENT' ? 127 : 126);
