@@ -120,7 +120,7 @@ describe.skipIf(!reachable)('npm ci through the mirror', () => {
         '/proc',
         '--chdir',
         '/app',
-        '/opt/tools/' + `node-linux-${arch}/.bin/node`,
+        `/opt/tools/node-linux-${arch}/.bin/node`,
         'dist/main.js',
       ],
       { encoding: 'utf8', env: {} },

@@ -15,7 +15,6 @@ let registry: TinyRegistry;
 let directory: string;
 let egress: Egress;
 const opened: (StepEgress | JobEgress)[] = [];
-let steps = 0;
 
 beforeEach(async () => {
   registry = await startTinyRegistry();
@@ -57,7 +56,6 @@ async function open(
     directory: await mkdtemp(join(directory, 's')),
     mirror: true,
   });
-  steps++;
   opened.push(step, job);
   return { step, get: (path, method) => ask(step.mirrorSocket ?? '', path, method) };
 }
