@@ -343,6 +343,7 @@ export function createRelease(deps: ReleaseDeps) {
     report: (actor: Actor, report: DeployReport) => reporter.report(actor, report),
     desiredFor: desired.desiredFor,
     desiredSince: desired.desiredSince,
+    currentDesired: desired.currentDesired,
     why: (project: string, service: string, digest: Digest, environment: string) =>
       views.why({ project, service, environment }, digest),
     status: views.status,

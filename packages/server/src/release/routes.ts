@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import type { Actor, Http, Routes } from '#platform';
 import type { Place } from './promotion/promotion.ts';
 import type { Release } from './release.ts';
+import { everyEnvironment } from './store.ts';
 import { viewOf } from './views.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -196,7 +197,7 @@ function agentRoutes(http: Http, release: Release): void {
     access: { kind: 'allowed', capability: 'read', path: () => 'agent/deployments' },
     query: Type.Object(
       {
-        /** `project/environment`, comma-separated. */
+        /** `project/environment`, comma-separated, or `*` for every one. */
         environments: Type.String({ maxLength: 13_000 }),
         after: Type.Optional(Type.String({ maxLength: 100 })),
         waitSeconds: Type.Optional(Type.String({ pattern: '^[0-9]{1,2}$' })),
@@ -233,12 +234,14 @@ async function mayServe(
   capability: 'read' | 'update',
   name: string,
 ): Promise<void> {
-  if (!/^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}$/.test(name)) {
+  // An agent for every environment needs permission for all of them at once, also those to come.
+  if (name !== everyEnvironment && !/^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}$/.test(name)) {
     throw new Fault(
       'invalid',
       'release.environment_name',
       `expected project/environment, got ${name.slice(0, 130)}`,
     );
   }
-  await release.authorize(actor, capability, `agent/environments/${name}`);
+  const path = name === everyEnvironment ? 'agent/environments' : `agent/environments/${name}`;
+  await release.authorize(actor, capability, path);
 }

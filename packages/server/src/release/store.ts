@@ -41,6 +41,9 @@ export interface Hold extends Place {
   readonly since: Date;
 }
 
+/** Asks for the services of all environments, also of those that are declared later. */
+export const everyEnvironment = '*';
+
 export interface Desired extends Place {
   readonly revision: number;
   readonly digest: Digest;

@@ -16,6 +16,7 @@ import {
   testResultStatement,
 } from '#signing';
 import { allowAll, countingIds, type FixedClock, fixedClock, silentLog } from '../../test-support/fakes.ts';
+import { type FaultyDb, faultyDb } from '../signing/faulty-db.fixture.ts';
 import { createRelease, type Release, releaseMigrations } from './index.ts';
 
 export const worldMigrations: readonly Migration[] = [
@@ -44,16 +45,26 @@ export function ed25519Signer(): EvidenceSigner {
   };
 }
 
+export interface Wake {
+  readonly queue: string;
+  readonly id: string;
+  readonly notBefore: Date;
+}
+
+export interface ManualJobs extends Jobs {
+  drain(): Promise<number>;
+  pending(): readonly string[];
+  readonly wakes: Wake[];
+}
+
 /** Keeps wakes until `drain`, as the queue does until its next poll. */
-export function manualJobs(
-  clock: FixedClock,
-): Jobs & { drain(): Promise<number>; pending(): readonly string[] } {
+export function manualJobs(clock: FixedClock, db: FaultyDb, wakes: Wake[] = []): ManualJobs {
   const handlers = new Map<string, (id: string) => Promise<void>>();
-  let wakes: { queue: string; id: string; notBefore: Date }[] = [];
   return {
-    wake: async (_tx, queue, id, options = {}) => {
+    wakes,
+    wake: async (tx, queue, id, options = {}) => {
       if (!handlers.has(queue)) throw new Error(`queue ${queue} has no handler`);
-      wakes.push({ queue, id, notBefore: options.notBefore ?? new Date(0) });
+      db.afterCommit(tx, () => wakes.push({ queue, id, notBefore: options.notBefore ?? new Date(0) }));
     },
     handle: (queue, handler) => {
       handlers.set(queue, handler);
@@ -65,11 +76,12 @@ export function manualJobs(
     drain: async () => {
       let handled = 0;
       for (;;) {
-        const due = wakes.filter((wake) => wake.notBefore <= clock.now());
-        if (due.length === 0) return handled;
-        wakes = wakes.filter((wake) => !due.includes(wake));
-        for (const wake of due) await handlers.get(wake.queue)?.(wake.id);
-        handled += due.length;
+        const due = wakes.find((wake) => wake.notBefore <= clock.now());
+        if (due === undefined) return handled;
+        await handlers.get(due.queue)?.(due.id);
+        // Only now: a handler that throws is called again.
+        wakes.splice(wakes.indexOf(due), 1);
+        handled += 1;
       }
     },
   };
@@ -119,7 +131,7 @@ export const someone = (name: string, groups: readonly string[] = []): Actor => 
 export interface World {
   readonly db: Db;
   readonly clock: FixedClock;
-  readonly jobs: ReturnType<typeof manualJobs>;
+  readonly jobs: ManualJobs;
   readonly ledger: Ledger;
   readonly signing: Signing;
   readonly release: Release;
@@ -127,7 +139,7 @@ export interface World {
 }
 
 export interface WorldOptions {
-  readonly db: Db;
+  readonly db: Db | FaultyDb;
   readonly audit?: (real: Audit) => Audit;
   readonly signing?: (real: Signing) => Signing;
   readonly signer?: () => Promise<EvidenceSigner>;
@@ -140,12 +152,13 @@ const ids = countingIds();
 
 /** The real contexts on a real database; only the clock, the queue's timing and the registry are ours. */
 export function createWorld(options: WorldOptions): World {
-  const { db } = options;
+  const db = 'afterCommit' in options.db ? options.db : faultyDb(options.db);
   const clock = options.world?.clock ?? fixedClock('2026-11-20T10:00:00.000Z');
-  const jobs = manualJobs(clock);
+  const jobs = manualJobs(clock, db, options.world?.jobs.wakes);
   const origin = 'log.example';
   const ledger =
-    options.world?.ledger ?? createLedger({ db, clock, ids, signer: logKey, origin, log: silentLog });
+    options.world?.ledger ??
+    createLedger({ db: db.real, clock, ids, signer: logKey, origin, log: silentLog });
   const audit = options.audit?.(ledger) ?? ledger;
   const attached: string[] = [];
   const realSigning = createSigning({

@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DesiredState } from '@sallyport/contract';
-import { canonicalJson, digestOf, utf8 } from '@sallyport/formats';
+import {
+  canonicalJson,
+  digestOf,
+  parseBundle,
+  parseStatement,
+  readPredicate,
+  utf8,
+} from '@sallyport/formats';
 import type { Context } from '../context.ts';
+import type { Place } from '../promotion/promotion.ts';
 
 export interface DesiredPage {
   /** Pass as `after` to be answered only when something has changed. */
@@ -54,7 +62,26 @@ export function createDesired(context: Context) {
     }
   }
 
-  return { desiredFor, desiredSince };
+  /** What the newest published revision of a place may be given; only what is published is real. */
+  async function currentDesired(
+    place: Place,
+  ): Promise<{ readonly revision: number; readonly secrets: Readonly<Record<string, string>> } | undefined> {
+    const current = await db.read((tx) => deployments.findCurrent(tx, place));
+    if (current?.published === undefined) return undefined;
+    const { payload } = parseBundle(current.published.statement).envelope;
+    const { spec } = readPredicate('desiredState', parseStatement(payload).predicate);
+    return { revision: current.revision, secrets: secretsOf(spec) };
+  }
+
+  return { desiredFor, desiredSince, currentDesired };
+}
+
+function secretsOf(spec: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  const declared = spec['secrets'];
+  if (typeof declared !== 'object' || declared === null) return {};
+  return Object.fromEntries(
+    Object.entries(declared).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
 }
 
 /** A name for the whole answer, not a position: nothing that commits late can hide behind it. */

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { tablesOf } from '#platform';
 import { at } from '../rows.ts';
 import type { DeploymentStore, Desired, Drift, Observed, Residence } from '../store.ts';
+import { everyEnvironment } from '../store.ts';
 
 interface PlaceRow {
   project: string;
@@ -95,12 +96,15 @@ export const deploymentStore: DeploymentStore = {
   },
   async listCurrent(tx, environments) {
     if (environments.length === 0) return [];
-    const rows = await tablesOf<Tables>(tx)
+    const all = tablesOf<Tables>(tx)
       .selectFrom('release_desired')
       .selectAll()
       .distinctOn(['project', 'service', 'environment'])
-      .where('published_at', 'is not', null)
-      .where(sql<string>`project || '/' || environment`, 'in', [...environments])
+      .where('published_at', 'is not', null);
+    const named = environments.includes(everyEnvironment)
+      ? all
+      : all.where(sql<string>`project || '/' || environment`, 'in', [...environments]);
+    const rows = await named
       .orderBy('project')
       .orderBy('service')
       .orderBy('environment')

@@ -1,4 +1,5 @@
 import type { Digest } from '@sallyport/formats';
+import { counted } from './cel.ts';
 import type { Circumstances, EvidenceFacts, GateInput } from './facts.ts';
 import type { CompiledGate, EnvironmentPolicy } from './policy.ts';
 
@@ -39,7 +40,7 @@ export interface EvidenceSet {
  * with more (monotone.ts, property test).
  */
 export function decide(set: EvidenceSet, policy: EnvironmentPolicy, circumstances: Circumstances): Verdict {
-  const input: GateInput = { ...set.facts, ...circumstances };
+  const input: GateInput = { ...countedFacts(set.facts), ...circumstances };
   const gates = [signatureValid(set), ...policy.gates.map((gate) => judge(gate, input))];
   const refusing = gates.filter((gate) => !gate.passed);
   const outcome =
@@ -50,6 +51,20 @@ export function decide(set: EvidenceSet, policy: EnvironmentPolicy, circumstance
     evidence: set.evidence,
     policyDigest: policy.digest,
     decidedAt: circumstances.now.toISOString(),
+  };
+}
+
+function countedFacts(facts: EvidenceFacts): EvidenceFacts {
+  const { provenance, runs, tests, sboms, dependencies, sources, approvals, deployments } = facts;
+  return {
+    provenance: counted(provenance),
+    runs: counted(runs),
+    tests: counted(tests),
+    sboms: counted(sboms),
+    dependencies: counted(dependencies),
+    sources: counted(sources),
+    approvals: counted(approvals),
+    deployments: counted(deployments),
   };
 }
 
