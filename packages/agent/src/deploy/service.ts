@@ -51,6 +51,8 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
   /** What ran when its instance ended by itself, and shall run again. */
   let restarting: Accepted | undefined;
   let refusal: DeployReport['refusal'];
+  /** The revision the report is about: the wanted one, or a later one that was refused. */
+  let acted = 0;
   let health: HealthStatus = 'Unknown';
   let restarts = 0;
   let failedChecks = 0;
@@ -138,10 +140,11 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
       attempts = 0;
       backoff = firstBackoffMilliseconds;
     } catch (error) {
-      refuse(error, 'a revision could not be started');
-      // Wrong bytes do not become right by asking again; a registry or server that was away may be back.
-      const isFinal = isFault(error) && ['integrity', 'invalid', 'denied'].includes(error.kind);
-      attempts = isFinal ? maxAttempts : attempts + 1;
+      const away = isFault(error) && !isLasting(error);
+      attempts = isLasting(error) ? maxAttempts : away ? 0 : attempts + 1;
+      // A refusal ends the promotion at the server, so one is only told when this revision will not be tried again.
+      if (attempts >= maxAttempts) refuse(error, 'a revision could not be started');
+      else log.warn({ ...place, attempts, reason: String(error) }, 'a revision could not be started yet');
       if (serving.live() === undefined) health = attempts >= maxAttempts ? 'Degraded' : 'Progressing';
       pause();
     }
@@ -239,10 +242,20 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
           // Before anything is done, so that no crash makes the agent forget what it saw.
           await save({ ...saved, highestRevision: desired.revision, desired });
         } catch (error) {
+          if (desired.revision < (saved?.highestRevision ?? 0)) {
+            // Late or replayed: it says nothing about the present revision, whose promotion it must not fail.
+            log.warn(
+              { ...place, revision: desired.revision, reason: String(error) },
+              'an old desired state was refused',
+            );
+            return;
+          }
+          acted = desired.revision;
           refuse(error, 'a desired state was refused');
           return;
         }
         wanted = accepted;
+        acted = desired.revision;
         refusal = undefined;
         attempts = 0;
         backoff = firstBackoffMilliseconds;
@@ -251,6 +264,7 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
     recover: (found) =>
       exclusively(async () => {
         saved = found;
+        acted = found.desired.revision;
         const { lastHealthy } = found;
         try {
           wanted = acceptDesired(found.desired, trustRoot(), found.highestRevision);
@@ -281,7 +295,7 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
       const unreachable = live !== undefined && !serving.hasPort();
       return {
         ...place,
-        revision: live?.accepted.desired.revision ?? 0,
+        revision: acted,
         ...(live === undefined ? {} : { digest: live.accepted.desired.digest }),
         sync: wanted === undefined ? 'Unknown' : isCurrent() && !findings.any() ? 'Synced' : 'OutOfSync',
         health: unreachable ? 'Degraded' : health,
@@ -299,6 +313,17 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
         health = 'Missing';
       }),
   };
+}
+
+/**
+ * Wrong bytes do not become right by asking again, and an instance that failed had its time: going back is the server's
+ * decision. A registry or server that is away may be back at any moment, and is waited for.
+ */
+function isLasting(error: unknown): boolean {
+  if (!isFault(error)) return false;
+  return (
+    error.kind !== 'unavailable' || error.code === 'deploy.start_failed' || error.code === 'deploy.unhealthy'
+  );
 }
 
 function sameRevision(one: DesiredState | undefined, other: DesiredState): boolean {

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { constants, openSync } from 'node:fs';
 import { Fault } from '@sallyport/formats';
 import type { Features } from './features.ts';
 import type { Limits, SandboxSpec } from './model.ts';
@@ -160,13 +160,5 @@ export function openIngress(pid: number): number | undefined {
     return openSync(`/proc/${pid}/root${ingressPath}`, O_PATH | constants.O_NOFOLLOW);
   } catch {
     return undefined;
-  }
-}
-
-export function closeQuietly(descriptor: number): void {
-  try {
-    closeSync(descriptor);
-  } catch {
-    // Closed already.
   }
 }

@@ -28,7 +28,9 @@ export const place = { project: 'shop', environment: 'prod', service: 'orders' }
 export const ociRepository = 'shop/orders';
 
 /** A registry in memory. `corrupt` makes it answer other bytes for a digest. */
-export interface TestRegistry extends ImageSource {
+export interface TestRegistry {
+  manifest: ImageSource['manifest'];
+  blob: ImageSource['blob'];
   readonly blobs: Map<string, Uint8Array>;
   corrupt(digest: Digest): void;
   fetches: number;

@@ -37,5 +37,3 @@ export interface Groups {
   /** Kills and removes groups an earlier agent left behind (it was killed before it could). */
   sweep(): void;
 }
-
-export const noUsage: Usage = { peakMemoryBytes: 0, memoryKills: 0, refusedForks: 0 };
