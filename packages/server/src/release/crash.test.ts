@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openTestDb, type TestDb } from '../../test-support/database.ts';
 import { inTx } from '../../test-support/fakes.ts';
-import { Crash, type FaultPlan, faultyDb } from '../signing/faulty-db.fixture.ts';
+import { Crash, type FaultPlan, faultyDb } from './faulty-db.fixture.ts';
 import {
   build,
   createWorld,

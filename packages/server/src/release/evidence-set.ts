@@ -83,8 +83,6 @@ export function createEvidenceReader() {
   };
 }
 
-export type EvidenceReader = ReturnType<typeof createEvidenceReader>;
-
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && isFault(error.cause) ? error.cause : error;
   return cause instanceof Error ? cause.message : 'it does not verify';

@@ -380,6 +380,19 @@ describe('rollback', () => {
     });
   });
 
+  it('answers a release that started and then failed its checks, as the definition asks for unhealthy', async () => {
+    await toProd('one');
+    await run('prod', 'one');
+    await toProd('two');
+    await healthy(world, 'prod', 'one', {
+      revision: 2,
+      refusal: { code: 'deploy.unhealthy', message: 'no answer' },
+    });
+    await settle();
+
+    expect((await stateOf('prod', 'two'))?.outcome).toBe('unhealthy: deploy.unhealthy: no answer');
+  });
+
   it('does not roll back a rollback that fails', async () => {
     await toProd('one');
     await run('prod', 'one');
@@ -422,6 +435,21 @@ describe('rollback', () => {
     await expect(world.release.rollback(promoter, { ...place('prod'), reason: '' })).rejects.toMatchObject({
       code: 'release.nothing_to_roll_back_to',
     });
+  });
+});
+
+describe('the current desired state', () => {
+  it('is what was signed, and nothing when the row was changed', async () => {
+    await toStage('one');
+    expect(await world.release.currentDesired(place('dev'))).toMatchObject({ revision: 1, secrets: {} });
+
+    await inTx(test.db, (tx) =>
+      sql`update release_desired set statement = replace(statement, '"logIndex":"', '"logIndex":"1')`.execute(
+        tx,
+      ),
+    );
+
+    await expect(world.release.currentDesired(place('dev'))).rejects.toMatchObject({ kind: 'integrity' });
   });
 });
 

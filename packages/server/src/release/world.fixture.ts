@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign as signBytes } from 'node:crypto';
 import type { Definition, DeployReport, Environment, Isolation } from '@sallyport/contract';
 import { type Digest, digestOf, sha256, toHex, utf8 } from '@sallyport/formats';
 import { createLedger, type Ledger, ledgerMigrations } from '#ledger';
-import type { Actor, Audit, Db, Jobs, Migration, Tx } from '#platform';
+import type { Actor, Audit, Authorize, Db, Jobs, Migration, Tx } from '#platform';
 import {
   createSigning,
   dependenciesStatement,
@@ -16,7 +16,7 @@ import {
   testResultStatement,
 } from '#signing';
 import { allowAll, countingIds, type FixedClock, fixedClock, silentLog } from '../../test-support/fakes.ts';
-import { type FaultyDb, faultyDb } from '../signing/faulty-db.fixture.ts';
+import { type FaultyDb, faultyDb } from './faulty-db.fixture.ts';
 import { createRelease, type Release, releaseMigrations } from './index.ts';
 
 export const worldMigrations: readonly Migration[] = [
@@ -142,6 +142,7 @@ export interface WorldOptions {
   readonly db: Db | FaultyDb;
   readonly audit?: (real: Audit) => Audit;
   readonly signing?: (real: Signing) => Signing;
+  readonly authorize?: Authorize;
   readonly signer?: () => Promise<EvidenceSigner>;
   readonly world?: Pick<World, 'clock' | 'ledger' | 'jobs'>;
 }
@@ -184,7 +185,7 @@ export function createWorld(options: WorldOptions): World {
     ids,
     jobs,
     signing,
-    authorize: allowAll,
+    authorize: options.authorize ?? allowAll,
     personOf: async (email) => (email.endsWith('@known.example') ? `psn_${email.split('@')[0]}` : undefined),
     eventsOf: async (resource, limit) => (await ledger.eventsOf(resource, limit)).events,
   });

@@ -6,7 +6,6 @@ import { createLedger, type Ledger, ledgerMigrations } from '#ledger';
 import type { Db } from '#platform';
 import { openTestDb, type TestDb } from '../../test-support/database.ts';
 import { countingIds, fixedClock, inTx, silentLog } from '../../test-support/fakes.ts';
-import { Crash, type FaultPlan, faultyDb } from './faulty-db.fixture.ts';
 import {
   createSigning,
   type EvidenceLog,
@@ -53,6 +52,31 @@ beforeEach(async () => {
     log: silentLog,
   });
 });
+
+class Crash extends Error {
+  override readonly name = 'Crash';
+}
+
+/** Dies at one write: nothing of it is written ('before'), or all of it is and nobody hears of it ('after'). */
+function faultyDb(db: Db, at = 0, mode: 'before' | 'after' = 'before'): Db & { writes(): number } {
+  let count = 0;
+  return {
+    engine: db.engine,
+    writes: () => count,
+    read: (work) => db.read(work),
+    write: async (work) => {
+      count += 1;
+      const fails = at === count;
+      const result = await db.write(async (tx, afterCommit) => {
+        const done = await work(tx, afterCommit);
+        if (fails && mode === 'before') throw new Crash('before the commit');
+        return done;
+      });
+      if (fails) throw new Crash('after the commit');
+      return result;
+    },
+  };
+}
 
 interface Faults {
   readonly db?: Db;
@@ -192,7 +216,7 @@ describe('a crash', () => {
     ...([1, 2, 3, 4] as const).flatMap((at) =>
       (['before', 'after'] as const).map((mode): [string, () => Faults] => [
         `write ${at} ${mode} its commit`,
-        () => ({ db: faultyDb(test.db, { at, mode } satisfies FaultPlan) }),
+        () => ({ db: faultyDb(test.db, at, mode) }),
       ]),
     ),
     [
@@ -312,6 +336,7 @@ describe('trust root', () => {
       }),
     });
     await expect(crashing.seal(request('old'))).rejects.toThrow(Crash);
+    clock.advance(1000);
     signer = newSigner();
     const signing = newSigning();
     await signing.seal(request('fresh'));

@@ -1,14 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DesiredState } from '@sallyport/contract';
-import {
-  canonicalJson,
-  digestOf,
-  parseBundle,
-  parseStatement,
-  readPredicate,
-  utf8,
-} from '@sallyport/formats';
+import { canonicalJson, digestOf, parseTrustRoot, utf8, verifyDesiredState } from '@sallyport/formats';
 import type { Context } from '../context.ts';
+import { placeOf } from '../promotion/advance.ts';
 import type { Place } from '../promotion/promotion.ts';
 
 export interface DesiredPage {
@@ -21,7 +15,7 @@ export interface DesiredPage {
 const pollMilliseconds = 250;
 
 export function createDesired(context: Context) {
-  const { db, store, deployments } = context;
+  const { db, store, deployments, signing } = context;
 
   /** The newest published revision of each service in the given `project/environment` places. */
   async function desiredFor(environments: readonly string[]): Promise<readonly DesiredState[]> {
@@ -68,8 +62,16 @@ export function createDesired(context: Context) {
   ): Promise<{ readonly revision: number; readonly secrets: Readonly<Record<string, string>> } | undefined> {
     const current = await db.read((tx) => deployments.findCurrent(tx, place));
     if (current?.published === undefined) return undefined;
-    const { payload } = parseBundle(current.published.statement).envelope;
-    const { spec } = readPredicate('desiredState', parseStatement(payload).predicate);
+    // Secrets are handed out by what it says: the signed statement is verified, the row is not believed.
+    const trust = parseTrustRoot(await signing.trustRoot());
+    const { desired } = verifyDesiredState(current.published.statement, trust, {
+      ...placeOf(current),
+      verdict: current.published.verdict,
+      subject: current.digest,
+      revision: current.revision,
+      ociRepository: (await db.read((tx) => context.resolve(tx, place))).service.ociRepository,
+    });
+    const { spec } = desired;
     return { revision: current.revision, secrets: secretsOf(spec) };
   }
 

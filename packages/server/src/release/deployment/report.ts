@@ -139,7 +139,9 @@ export function createReporter(context: Context) {
     if (promotion.state !== 'deployed') return promotion;
     if (sent.refusal !== undefined) {
       const { code, message } = sent.refusal;
-      return context.move(tx, promotion, 'failed', { outcome: `start_failed: ${code}: ${message}` }, actor);
+      // An instance that started and then answered no health check is `unhealthy` to the definition's `rollback.on`.
+      const cause = code === 'deploy.unhealthy' ? 'unhealthy' : 'start_failed';
+      return context.move(tx, promotion, 'failed', { outcome: `${cause}: ${code}: ${message}` }, actor);
     }
     if (digest !== promotion.digest) return promotion;
     if (isHealthy(sent)) {
