@@ -29,6 +29,9 @@ export const Isolation = Type.Object(
 );
 export type Isolation = Static<typeof Isolation>;
 
+/** Under this name the fetches of tools, made before the first step, are told with its report. No step is called so. */
+export const toolsStep = 'tools';
+
 /** One attempt of a step to reach the outside, allowed or denied, as the mirror or proxy saw it. */
 export const EgressRecord = Type.Object(
   {

@@ -1,4 +1,4 @@
-import { parseDuration, type StepGrant, type StepReport } from '@sallyport/contract';
+import { parseDuration, type StepGrant, type StepReport, toolsStep } from '@sallyport/contract';
 import { canonicalJson, Fault, toBase64 } from '@sallyport/formats';
 import { buildEnvironment, type GrantedSecret } from '#secrets';
 import type { LogKey, Logs } from '../logs/logs.ts';
@@ -135,7 +135,7 @@ export function createStepVerbs(
     },
 
     async finish(claim, name, report) {
-      const stranger = report.egress.find(({ step }) => step !== name);
+      const stranger = report.egress.find(({ step }) => step !== name && step !== toolsStep);
       if (stranger !== undefined) {
         const message = `expected the egress of step "${name}", got that of "${stranger.step}"`;
         throw new Fault('invalid', 'pipeline.foreign_egress', message);

@@ -81,7 +81,7 @@ export function createGrants(deps: {
           'secrets.missing',
           `expected these secrets in ${project}/${environment}, found none: ${missing.join(', ')}`,
           {
-            hint: `put them with: sally secret put ${project}/${environment}/<path> <key>`,
+            hint: `put each with: sally secret put <path>#<key> --project ${project} --env ${environment}`,
             details: { missing },
           },
         );

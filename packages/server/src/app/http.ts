@@ -1,0 +1,37 @@
+import type { Identity } from '#identity';
+import { identityRoutes } from '#identity';
+import { type Ledger, ledgerRoutes } from '#ledger';
+import { type Pipeline, pipelineRoutes } from '#pipeline';
+import type { Audit, AuditedTable, Clock, Db, Http } from '#platform';
+import { type Registry, registryRoutes } from '#registry';
+import { type Release, releaseRoutes } from '#release';
+import { type Secrets, secretsRoutes } from '#secrets';
+import { type Signing, signingRoutes } from '#signing';
+import { agentRoutes } from './agents.ts';
+
+export interface Contexts {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly audit: Audit;
+  readonly identity: Identity;
+  readonly secrets: Secrets;
+  readonly ledger: Ledger;
+  readonly registry: Registry;
+  readonly signing: Signing;
+  readonly pipeline: Pipeline;
+  readonly release: Release;
+  readonly audited: () => readonly AuditedTable[];
+}
+
+/** Everything the server answers to, in one place. */
+export function mountRoutes(http: Http, contexts: Contexts): void {
+  const { identity, secrets, ledger, registry, signing, pipeline, release, audited } = contexts;
+  identityRoutes(identity)(http);
+  secretsRoutes(secrets)(http);
+  ledgerRoutes(ledger, audited)(http);
+  registryRoutes(registry, identity)(http);
+  signingRoutes(signing)(http);
+  pipelineRoutes(pipeline)(http);
+  releaseRoutes(release)(http);
+  agentRoutes(contexts)(http);
+}

@@ -1,0 +1,37 @@
+import { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { type Digest, Fault, mediaTypes, parseImageManifest, readTar } from '@sallyport/formats';
+import type { Registry } from '#registry';
+
+/** A bomb in a layer ends here: more than any image of ours has, less than the disk. */
+const maxLayerBytes = 8 * 1024 ** 3;
+
+/** The paths of all files in the layers of an image, sorted; contents are passed over. */
+export async function imageFiles(registry: Registry, repository: string, digest: Digest): Promise<string[]> {
+  const { content } = await registry.getManifest(repository, digest);
+  const files = new Set<string>();
+  for (const layer of parseImageManifest(content).layers) {
+    const blob = await registry.openBlob(repository, layer.digest);
+    const tar = unpacked(layer.mediaType, blob.stream());
+    for await (const entry of readTar(tar, { maxBytes: maxLayerBytes, links: 'rooted' })) {
+      if (entry.type === 'file') files.add(entry.path);
+    }
+  }
+  return [...files].sort();
+}
+
+function unpacked(mediaType: string, bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  switch (mediaType) {
+    case mediaTypes.ociLayer:
+      return bytes;
+    case mediaTypes.ociLayerGzip:
+    case mediaTypes.dockerLayerGzip:
+      return Readable.from(bytes).pipe(createGunzip());
+    default:
+      throw new Fault(
+        'invalid',
+        'journey.layer_type',
+        `expected a tar layer, plain or gzip, got ${mediaType}`,
+      );
+  }
+}
