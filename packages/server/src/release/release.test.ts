@@ -438,6 +438,26 @@ describe('rollback', () => {
   });
 });
 
+describe('several replicas', () => {
+  it('drive one promotion to one verdict, one revision and one set of evidence', async () => {
+    await build(world, 'one');
+    const replicas = [world, createWorld({ db: test.db }), createWorld({ db: test.db })];
+
+    const opened = await Promise.all(
+      replicas.map(({ release }) => release.promote(promoter, { ...place('dev'), digest: imageOf('one') })),
+    );
+    const ids = new Set(opened.map((each) => each.id));
+    const [id = ''] = ids;
+    const ends = await Promise.all([...replicas, ...replicas].map(({ release }) => release.advance(id)));
+
+    expect(ids.size).toBe(1);
+    expect(ends.map((each) => [each.state, each.revision])).toEqual(ends.map(() => ['deployed', 1]));
+    const evidence = await world.signing.list(imageOf('one'));
+    const sealed = evidence.filter((each) => each.key.startsWith('prm_')).map((each) => each.key);
+    expect(sealed.sort()).toEqual([`${id}/desired/1`, `${id}/verdict/1`]);
+  });
+});
+
 describe('the current desired state', () => {
   it('is what was signed, and nothing when the row was changed', async () => {
     await toStage('one');
