@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { type Digest, Fault, mediaTypes, parseImageManifest, readTar } from '@sallyport/formats';
 import type { Registry } from '#registry';
@@ -26,7 +26,7 @@ function unpacked(mediaType: string, bytes: AsyncIterable<Uint8Array>): AsyncIte
       return bytes;
     case mediaTypes.ociLayerGzip:
     case mediaTypes.dockerLayerGzip:
-      return Readable.from(bytes).pipe(createGunzip());
+      return pipeline(Readable.from(bytes), createGunzip(), () => undefined);
     default:
       throw new Fault(
         'invalid',

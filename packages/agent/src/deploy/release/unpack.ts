@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmod, link, lstat, mkdir, open, readdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import {
   type Digest,
@@ -99,23 +100,8 @@ function plainBytes(mediaType: string, bytes: AsyncIterable<Uint8Array>): AsyncI
 }
 
 async function* gunzip(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const stream = createGunzip();
-  const feeding = (async () => {
-    try {
-      for await (const chunk of bytes) {
-        if (!stream.write(chunk)) {
-          await new Promise<void>((resolve) => {
-            stream.once('drain', resolve);
-            stream.once('close', resolve);
-          });
-        }
-        if (stream.destroyed) return;
-      }
-      stream.end();
-    } catch (error) {
-      stream.destroy(error instanceof Error ? error : new Error(String(error)));
-    }
-  })();
+  // An error of the source ends the stream, and so comes out of the iteration below.
+  const stream = pipeline(Readable.from(bytes), createGunzip(), () => undefined);
   try {
     for await (const chunk of stream) yield chunk;
   } catch (error) {
@@ -124,7 +110,6 @@ async function* gunzip(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
       cause: error,
     });
   }
-  await feeding;
 }
 
 async function apply(
