@@ -43,7 +43,13 @@ export const onlyIn = [
   },
   {
     modules: ['node:child_process'],
-    places: ['agent/src/sandbox', 'agent/src/main.ts', 'cli/src', 'server/src/pipeline/git'],
+    places: [
+      'agent/src/sandbox',
+      // Asks npm which registry it is configured with, so that no address is built in; at start, before any step.
+      'agent/src/session/npm-client.ts',
+      'cli/src',
+      'server/src/pipeline/git',
+    ],
     reason: 'the process that holds keys starts no program but git',
   },
   {

@@ -35,7 +35,9 @@ const sound: Readonly<Record<string, string>> = {
     "import { fixed } from '../../test-support/fakes.ts';\nexport const clock = fixed;",
   'packages/server/test-support/fakes.ts': 'export const fixed = 1;',
   'packages/formats/src/index.ts': 'export const digest = 1;',
-  'packages/agent/src/main.ts': "import { spawn } from 'node:child_process';\nexport const start = spawn;",
+  'packages/agent/src/sandbox/start.ts':
+    "import { spawn } from 'node:child_process';\nexport const start = spawn;",
+  'packages/agent/src/main.ts': "export { start } from './sandbox/start.ts';",
 };
 
 async function problemsWith(planted: Readonly<Record<string, string>>): Promise<readonly string[]> {
@@ -82,6 +84,11 @@ describe('imports', () => {
       `${server}/keyring/a.ts`,
       "import type { ledger } from '#ledger';\nexport type A = typeof ledger;",
     ],
+    [
+      'edge-keyring',
+      `${server}/keyring/a.fixture.ts`,
+      "import { ledger } from '#ledger';\nexport const a = ledger;",
+    ],
     ['edge-keyring', `${server}/keyring/a.ts`, "export const a = async () => import('#ledger');"],
     [
       'platform-knows-nobody',
@@ -110,6 +117,11 @@ describe('imports', () => {
       'only-in-node-child-process',
       `${server}/ledger/a.ts`,
       "import { exec } from 'child_process';\nexport const a = exec;",
+    ],
+    [
+      'only-in-node-child-process',
+      'packages/agent/src/deploy/a.ts',
+      "import { exec } from 'node:child_process';\nexport const a = exec;",
     ],
     ['no-unresolved', `${server}/ledger/a.ts`, "import { a } from './nowhere.ts';\nexport const b = a;"],
     [

@@ -8,8 +8,13 @@ import { Fault } from '@sallyport/formats';
  */
 export type Program = 'server' | 'agent';
 
+const entries: Readonly<Record<Program, string>> = {
+  server: import.meta.resolve('@sallyport/server/main'),
+  agent: import.meta.resolve('@sallyport/agent/main'),
+};
+
 function entry(program: Program): string {
-  return fileURLToPath(import.meta.resolve(`@sallyport/${program}/main`));
+  return fileURLToPath(entries[program]);
 }
 
 /** Starts a program; its standard output comes back to us, its talk goes to `stderr`. */

@@ -9,13 +9,25 @@ import type {
   TraceEntryView,
   WhyView,
 } from '@sallyport/contract';
-import { fromBase64, SecretBytes, toBase64 } from '@sallyport/formats';
+import { createIdentityClient, type IdentityClient } from './identity.ts';
+import { createSecretsClient, type SecretsClient } from './secrets.ts';
 import { type ClientOptions, createTransport, path, type Transport } from './transport.ts';
 
 export interface Place {
   readonly project: string;
   readonly environment: string;
   readonly service?: string;
+}
+
+/** `system` holds the signing keys; `root` is above all others. */
+export type KeyScope = 'root' | 'system' | { readonly project: string; readonly environment: string };
+
+export interface LogOptions {
+  readonly follow?: boolean;
+  /** Default: the last one. */
+  readonly attempt?: number;
+  /** Bytes to pass over. */
+  readonly offset?: number;
 }
 
 /** Typed calls to a Sallyport server. Every verb throws Fault, with the server's code and hint. */
@@ -31,7 +43,13 @@ export interface Client {
     list(project: string, limit: number): Promise<readonly RunView[]>;
     get(project: string, runId: string): Promise<RunDetail>;
     cancel(project: string, runId: string, reason: string): Promise<RunView>;
-    log(project: string, runId: string, step: string, follow: boolean): Promise<AsyncIterable<Uint8Array>>;
+    /** Masked; with `follow` as it grows, until the step has ended. */
+    log(
+      project: string,
+      runId: string,
+      step: string,
+      options?: LogOptions,
+    ): Promise<AsyncIterable<Uint8Array>>;
   };
   readonly releases: {
     promote(place: Place, digest: string, reason?: string): Promise<PromotionView>;
@@ -49,25 +67,14 @@ export interface Client {
     status(project: string): Promise<readonly EnvironmentStatusView[]>;
     trace(project: string, digest: string): Promise<readonly TraceEntryView[]>;
   };
-  readonly secrets: {
-    put(
-      at: { readonly project: string; readonly environment: string; readonly path: string },
-      data: Readonly<Record<string, SecretBytes>>,
-    ): Promise<{ readonly version: number }>;
-    get(at: {
-      readonly project: string;
-      readonly environment: string;
-      readonly path: string;
-    }): Promise<{ readonly version: number; readonly data: Readonly<Record<string, SecretBytes>> }>;
-    list(
-      project: string,
-      environment: string,
-    ): Promise<ReadonlyArray<{ readonly path: string; readonly version: number }>>;
+  readonly secrets: SecretsClient;
+  readonly identity: IdentityClient;
+  readonly keys: {
+    /** A new key for that scope; the server moves the records to it while everything else goes on. */
+    rotate(scope: KeyScope): Promise<{ readonly version: number }>;
   };
   readonly evidence: {
-    list(
-      digest: string,
-    ): Promise<
+    list(digest: string): Promise<
       ReadonlyArray<{
         readonly id: string;
         readonly predicateType: string;
@@ -81,7 +88,7 @@ export interface Client {
 
 export function createClient(options: ClientOptions): Client {
   const transport = createTransport(options);
-  const { json, raw } = transport;
+  const { json, raw, text } = transport;
   const at = ({ project, environment }: Place, what: string): string =>
     path`/api/projects/${project}/environments/${environment}/${what}`;
   const named = ({ service }: Place): object => (service === undefined ? {} : { service });
@@ -106,9 +113,9 @@ export function createClient(options: ClientOptions): Client {
       get: (project, runId) => json('GET', path`/api/projects/${project}/runs/${runId}`),
       cancel: (project, runId, reason) =>
         json('POST', path`/api/projects/${project}/runs/${runId}/cancel`, { body: { reason } }),
-      log: async (project, runId, step, follow) => {
+      log: async (project, runId, step, options = {}) => {
         const response = await raw('GET', path`/api/projects/${project}/runs/${runId}/steps/${step}/log`, {
-          query: { follow },
+          query: { ...options },
           timeoutMs: 3600_000,
         });
         return response.body ?? ReadableStream.from([]);
@@ -138,30 +145,16 @@ export function createClient(options: ClientOptions): Client {
         (await json<{ entries: TraceEntryView[] }>('GET', path`/api/projects/${project}/trace/${digest}`))
           .entries,
     },
-    secrets: {
-      put: (where, data) =>
-        json('PUT', secretPath(where), {
-          body: {
-            data: Object.fromEntries(
-              Object.entries(data).map(([key, value]) => [key, toBase64(value.expose())]),
-            ),
-          },
-        }),
-      get: async (where) => {
-        const found = await json<{ version: number; data: Record<string, string> }>('GET', secretPath(where));
-        const data = Object.entries(found.data).map(([key, value]) => [
-          key,
-          SecretBytes.from(fromBase64(value)),
-        ]);
-        return { version: found.version, data: Object.fromEntries(data) };
-      },
-      list: async (project, environment) =>
-        (
-          await json<{ secrets: { path: string; version: number }[] }>(
-            'GET',
-            path`/api/secrets/${project}/${environment}`,
-          )
-        ).secrets,
+    secrets: createSecretsClient(transport),
+    identity: createIdentityClient(transport),
+    keys: {
+      rotate: (scope) =>
+        json(
+          'POST',
+          typeof scope === 'string'
+            ? path`/api/keyring/${scope}/rotate`
+            : path`/api/keyring/environments/${scope.project}/${scope.environment}/rotate`,
+        ),
     },
     evidence: {
       list: async (digest) => {
@@ -171,16 +164,7 @@ export function createClient(options: ClientOptions): Client {
         );
         return answer.evidence;
       },
-      trustRoot: async () => (await raw('GET', '/api/trust-root')).text(),
+      trustRoot: () => text('GET', '/api/trust-root'),
     },
   };
-}
-
-function secretPath(where: {
-  readonly project: string;
-  readonly environment: string;
-  readonly path: string;
-}): string {
-  const rest = where.path.split('/').map(encodeURIComponent).join('/');
-  return `${path`/api/secrets/${where.project}/${where.environment}/data/`}${rest}`;
 }

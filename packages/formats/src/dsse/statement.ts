@@ -1,7 +1,7 @@
 import { fromUtf8, utf8 } from '../bytes/bytes.ts';
 import { type Digest, digestHex, parseDigest } from '../bytes/digest.ts';
 import { canonicalJson, parseCanonicalJson } from '../json/canonical.ts';
-import { anyObject, closed, list, oneOf, type Shape, text, uri } from '../json/shape.ts';
+import { closed, list, oneOf, plainObject, type Shape, text, uri } from '../json/shape.ts';
 
 export const statementType = 'https://in-toto.io/Statement/v1';
 
@@ -35,7 +35,7 @@ const readStatement: Shape<StatementJson> = closed<StatementJson>(
       1,
     ),
     predicateType: uri,
-    predicate: anyObject,
+    predicate: plainObject,
   },
   {},
 );

@@ -106,15 +106,13 @@ export function open<T extends object>(required: Required<T>, optional: Optional
   };
 }
 
+/** Any JSON object, kept as it is. */
 export function plainObject(value: unknown, at: string): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw shapeFault(at, 'an object', value);
   // An object that is no array, read by string keys only.
   return value as Readonly<Record<string, unknown>>;
 }
-
-/** Any JSON object, kept as it is. */
-export const anyObject: Shape<Readonly<Record<string, unknown>>> = plainObject;
 
 export const digest: Shape<Digest> = (value, at) => {
   const found = text(80)(value, at);

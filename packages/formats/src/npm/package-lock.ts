@@ -1,5 +1,5 @@
 import { Fault } from '../fault.ts';
-import { anyObject, boolean, integer, open, record, type Shape, text } from '../json/shape.ts';
+import { boolean, integer, open, plainObject, record, type Shape, text } from '../json/shape.ts';
 import { parseStrictJson } from '../json/strict.ts';
 import { checkNpmName, checkNpmVersion } from './purl.ts';
 
@@ -41,7 +41,7 @@ interface LockFile {
 const maxLockBytes = 64 * 1024 * 1024;
 
 const lockShape: Shape<LockFile> = open<LockFile>(
-  { lockfileVersion: integer(1), packages: record(anyObject, 100_000) },
+  { lockfileVersion: integer(1), packages: record(plainObject, 100_000) },
   {},
 );
 

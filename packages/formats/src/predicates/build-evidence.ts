@@ -1,6 +1,5 @@
 import type { Digest } from '../bytes/digest.ts';
 import {
-  anyObject,
   boolean,
   closed,
   digest,
@@ -98,7 +97,7 @@ const step: Shape<RunStep> = closed<RunStep>(
     startedAt: instant,
     finishedAt: instant,
     logDigest: digest,
-    isolation: anyObject,
+    isolation: plainObject,
     secrets: list(
       closed<RunStep['secrets'][number]>({ name: text(100), ref: text(400), version: integer(1) }, {}),
       100,

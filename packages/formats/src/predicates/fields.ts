@@ -1,4 +1,4 @@
-import { anyObject, closed, list, open, record, type Shape, text, uri } from '../json/shape.ts';
+import { closed, list, plainObject, record, type Shape, text } from '../json/shape.ts';
 
 /** The bounded fields that several predicates share. */
 
@@ -31,17 +31,10 @@ export const resourceDescriptor: Shape<ResourceDescriptor> = closed<ResourceDesc
     content: text(100_000),
     downloadLocation: text(2000),
     mediaType: text(255),
-    annotations: anyObject,
+    annotations: plainObject,
   },
 );
 
 export const builderVersion = record(text(200), 20);
-
-export interface Identified {
-  readonly id: string;
-  readonly version?: Readonly<Record<string, string>>;
-}
-
-export const identified: Shape<Identified> = open<Identified>({ id: uri }, { version: builderVersion });
 
 export const resources = list(resourceDescriptor, 25_000);

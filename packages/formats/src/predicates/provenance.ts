@@ -1,6 +1,6 @@
 import type { Digest } from '../bytes/digest.ts';
 import { Fault } from '../fault.ts';
-import { anyObject, closed, digest, instant, oneOf, open, type Shape, text, uri } from '../json/shape.ts';
+import { closed, digest, instant, oneOf, open, plainObject, type Shape, text, uri } from '../json/shape.ts';
 import { builderVersion, commit, name, type ResourceDescriptor, resources } from './fields.ts';
 
 /** `buildType` of builds by Sallyport: what `externalParameters` means, see docs/formats/statements.md. */
@@ -45,8 +45,8 @@ export interface BuildParameters {
 export const provenanceShape: Shape<Provenance> = open<Provenance>(
   {
     buildDefinition: open<Provenance['buildDefinition']>(
-      { buildType: uri, externalParameters: anyObject },
-      { internalParameters: anyObject, resolvedDependencies: resources },
+      { buildType: uri, externalParameters: plainObject },
+      { internalParameters: plainObject, resolvedDependencies: resources },
     ),
     runDetails: open<Provenance['runDetails']>(
       {

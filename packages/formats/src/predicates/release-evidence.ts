@@ -1,5 +1,15 @@
 import type { Digest } from '../bytes/digest.ts';
-import { anyObject, closed, digest, instant, integer, list, oneOf, type Shape, text } from '../json/shape.ts';
+import {
+  closed,
+  digest,
+  instant,
+  integer,
+  list,
+  oneOf,
+  plainObject,
+  type Shape,
+  text,
+} from '../json/shape.ts';
 import { id, name, sentence } from './fields.ts';
 import type { Place } from './types.ts';
 
@@ -49,7 +59,7 @@ export const desiredStateShape: Shape<DesiredStatement> = closed<DesiredStatemen
     promotionId: id,
     reason: oneOf('promotion', 'rollback'),
     verdict: digest,
-    spec: anyObject,
+    spec: plainObject,
     at: instant,
   },
   {},

@@ -1,7 +1,6 @@
 import { utf8 } from '@sallyport/formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Db } from '#platform';
-import { createPipeline, type Pipeline } from './index.ts';
 import {
   claimOf,
   definitionText,
@@ -9,7 +8,8 @@ import {
   openPipeline,
   type PipelineFixture,
   stepReport,
-} from './pipeline.fixture.ts';
+} from '../../test-support/pipeline.ts';
+import { createPipeline, type Pipeline } from './index.ts';
 
 /**
  * The process dies at each write of a run's life, once just before the write is durable and once just after. A new

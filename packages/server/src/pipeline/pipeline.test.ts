@@ -2,7 +2,6 @@ import type { JobGrant } from '@sallyport/contract';
 import { digestOf, utf8 } from '@sallyport/formats';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { pipelineAudited } from './index.ts';
 import {
   claimOf,
   definitionText,
@@ -12,7 +11,8 @@ import {
   runStep,
   secretValue,
   stepReport,
-} from './pipeline.fixture.ts';
+} from '../../test-support/pipeline.ts';
+import { pipelineAudited } from './index.ts';
 
 let f: PipelineFixture;
 beforeAll(async () => {

@@ -8,7 +8,7 @@ import {
   openPipeline,
   type PipelineFixture,
   stepReport,
-} from './pipeline.fixture.ts';
+} from '../../test-support/pipeline.ts';
 import { pipelineRoutes } from './routes.ts';
 
 let f: PipelineFixture;

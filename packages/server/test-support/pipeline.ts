@@ -6,9 +6,16 @@ import type { JobGrant, JobReport, StepReport } from '@sallyport/contract';
 import { digestOf, SecretBytes, utf8 } from '@sallyport/formats';
 import { createIdentity, identityMigrations } from '#identity';
 import { createKeyring, fileSeal, keyringMigrations } from '#keyring';
+import {
+  createPipeline,
+  type LeaseClaim,
+  type Pipeline,
+  type PipelineDeps,
+  pipelineMigrations,
+} from '#pipeline';
 import type { Actor, Db, Jobs, Tx } from '#platform';
 import { createSecrets, secretsMigrations } from '#secrets';
-import { openTestDb } from '../../test-support/database.ts';
+import { openTestDb } from './database.ts';
 import {
   countingIds,
   type FixedClock,
@@ -18,14 +25,7 @@ import {
   recordingAudit,
   seededRandom,
   silentLog,
-} from '../../test-support/fakes.ts';
-import {
-  createPipeline,
-  type LeaseClaim,
-  type Pipeline,
-  type PipelineDeps,
-  pipelineMigrations,
-} from './index.ts';
+} from './fakes.ts';
 
 /** A pipeline on real parts: database, keyring, secrets, identity, git. Only time, chance and the queue are held. */
 export interface PipelineFixture {
