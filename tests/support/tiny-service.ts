@@ -11,11 +11,11 @@ export function tinyService(
 ): string {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-tiny-'));
   const tool = `{ npm: "${node.name}@${node.version}", integrity: "${node.integrity}" }`;
-  const environment = (name: string, port: number, promote: string): string => `  ${name}:
+  const environment = (name: string, port: number, promote: string, gates = ''): string => `  ${name}:
     target: { type: process, port: ${port}, health: { path: ${health}, timeout: 20s, interval: 1s } }
     secrets: { GREETING: "tiny/words#greeting" }
     promote: ${promote}
-    drift: correct
+${gates}    drift: correct
     rollback: { on: [unhealthy, start_failed], to: last_healthy }
 `;
   mkdirSync(join(directory, 'src'));
@@ -35,7 +35,7 @@ build:
 verify:
   - { name: unit, run: "node --check dist/main.mjs" }
 environments:
-${environment('dev', ports.dev, '{ auto: true }')}${environment('stage', ports.stage, '{ from: dev, auto: true, soak: 1s }')}${environment('prod', ports.prod, '{ from: stage, approvals: { min: 1, groups: [release], not: [author, promoter] } }')}`,
+${environment('dev', ports.dev, '{ auto: true }', '    gates: [{ use: commit-signed }]\n')}${environment('stage', ports.stage, '{ from: dev, auto: true, soak: 1s }')}${environment('prod', ports.prod, '{ from: stage, approvals: { min: 1, groups: [release], not: [author, promoter] } }')}`,
   );
   writeFileSync(
     join(directory, 'package-lock.json'),
