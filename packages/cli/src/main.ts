@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { Fault, isFault } from '@sallyport/formats';
+import { exitCodeOf } from '@sallyport/sdk';
 import { findCommand, type Invocation, type ParsedInput, readInput } from './command.ts';
 import { commands } from './commands/all.ts';
-import { exitCodeOf } from './exit.ts';
 import { commandHelp, overview } from './help.ts';
 import { createPrinter, type Printer } from './printer.ts';
 import { loadSettings, type Settings } from './settings.ts';

@@ -1,4 +1,6 @@
-import { Fault, type FaultDetails, type FaultKind, faultKinds } from '@sallyport/formats';
+import { Fault } from '@sallyport/formats';
+import { readBounded } from './answer.ts';
+import { faultOf } from './problem.ts';
 
 export interface ClientOptions {
   /** Where the server is: `http://127.0.0.1:7270`. */
@@ -19,6 +21,8 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Most bytes of an answer that `json` and `text` hold. Default 64 MiB. */
+  readonly maxBytes?: number;
 }
 
 /** The one place that speaks HTTP for our own clients: bearer token, time limit, problem+json turned into a Fault. */
@@ -26,7 +30,12 @@ export interface Transport {
   readonly address: string;
   /** Sends a request and returns the parsed JSON answer, or undefined for 204. Throws Fault. */
   json<T>(method: string, path: string, options?: CallOptions): Promise<T>;
-  /** Sends a request and returns the raw response, already checked to be a success. Throws Fault. */
+  /** Sends a request and returns the text of the answer. Throws Fault. */
+  text(method: string, path: string, options?: CallOptions): Promise<string>;
+  /**
+   * Sends a request and returns the raw response, already checked to be a success. Throws Fault. The time limit holds
+   * for reading the body too.
+   */
   raw(method: string, path: string, options?: CallOptions): Promise<Response>;
 }
 
@@ -38,9 +47,12 @@ export function path(strings: TemplateStringsArray, ...values: readonly string[]
   }, '');
 }
 
+const defaultTimeoutMs = 60_000;
+const maxAnswerBytes = 64 * 1024 * 1024;
+
 export function createTransport(options: ClientOptions): Transport {
   const send = options.fetch ?? fetch;
-  const base = options.address.replace(/\/+$/, '');
+  const base = baseOf(options.address);
 
   async function raw(method: string, target: string, call: CallOptions = {}): Promise<Response> {
     const url = new URL(base + target);
@@ -50,94 +62,100 @@ export function createTransport(options: ClientOptions): Transport {
     const headers = new Headers(call.headers);
     if (options.token !== undefined) headers.set('authorization', `Bearer ${options.token}`);
     if (call.body !== undefined) headers.set('content-type', 'application/json');
-    const time = AbortSignal.timeout(call.timeoutMs ?? options.timeoutMs ?? 60_000);
+    const timeoutMs = call.timeoutMs ?? options.timeoutMs ?? defaultTimeoutMs;
+    const time = AbortSignal.timeout(timeoutMs);
     const signal = call.signal === undefined ? time : AbortSignal.any([time, call.signal]);
     let response: Response;
     try {
-      response = await send(url, { method, headers, signal, redirect: 'error', ...bodyOf(call) });
+      response = await send(url, { method, headers, signal, redirect: 'manual', ...bodyOf(call) });
     } catch (cause) {
       if (call.signal?.aborted) throw cause;
-      throw new Fault('unavailable', 'sdk.unreachable', `no answer from ${base}`, {
-        hint: 'is the server running? `sally up` starts one; SALLYPORT_ADDR names another',
-        cause,
-      });
+      throw time.aborted ? tooSlow(base, timeoutMs, cause) : unreachable(base, cause);
     }
+    if (response.status >= 300 && response.status < 400) throw await redirected(base, response);
     if (!response.ok) throw await faultOf(response);
     return response;
+  }
+
+  async function text(method: string, target: string, call: CallOptions = {}): Promise<string> {
+    const response = await raw(method, target, call);
+    try {
+      return await readBounded(response, call.maxBytes ?? maxAnswerBytes);
+    } catch (cause) {
+      if (cause instanceof Fault || call.signal?.aborted) throw cause;
+      throw new Fault(
+        'unavailable',
+        'sdk.broken_answer',
+        `the answer of ${base} ended before it was complete`,
+        {
+          cause,
+        },
+      );
+    }
   }
 
   return {
     address: base,
     raw,
+    text,
     async json<T>(method: string, target: string, call?: CallOptions): Promise<T> {
-      const response = await raw(method, target, call);
-      // The server answers by the contract's schemas; what must not be trusted is verified with `formats`, not here.
-      if (response.status === 204) return undefined as T;
-      return (await response.json()) as T;
+      const answer = await text(method, target, call);
+      // 204: no content, and nobody asks for any.
+      if (answer === '') return undefined as T;
+      try {
+        // The server answers by the contract's schemas; what must not be trusted is verified with `formats`, not here.
+        return JSON.parse(answer) as T;
+      } catch (cause) {
+        throw new Fault(
+          'unavailable',
+          'sdk.unexpected_answer',
+          `expected JSON from ${base}, got something else`,
+          {
+            hint: 'is the address that of a Sallyport server?',
+            cause,
+          },
+        );
+      }
     },
   };
+}
+
+function baseOf(address: string): string {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === '') {
+    return address.replace(/\/+$/, '');
+  }
+  throw new Fault(
+    'invalid',
+    'sdk.address',
+    `expected an address such as http://127.0.0.1:7270, got '${address}'`,
+  );
+}
+
+function tooSlow(base: string, timeoutMs: number, cause: unknown): Fault {
+  return new Fault('unavailable', 'sdk.timeout', `no answer from ${base} within ${timeoutMs / 1000} s`, {
+    cause,
+  });
+}
+
+function unreachable(base: string, cause: unknown): Fault {
+  return new Fault('unavailable', 'sdk.unreachable', `no answer from ${base}`, {
+    hint: 'is the server running? `sally up` starts one; SALLYPORT_ADDR names another',
+    cause,
+  });
+}
+
+/** Followed, a redirect would carry the token and the request to a place that nobody named. */
+async function redirected(base: string, response: Response): Promise<Fault> {
+  const to = (response.headers.get('location') ?? 'nowhere').slice(0, 400);
+  await response.body?.cancel();
+  return new Fault('invalid', 'sdk.redirected', `expected an answer from ${base}, got a redirect to ${to}`, {
+    hint: 'give the address of the server itself, if you trust that place',
+  });
 }
 
 function bodyOf(call: CallOptions): RequestInit {
   if (call.stream !== undefined) return { body: ReadableStream.from(call.stream), duplex: 'half' };
   if (call.bytes !== undefined) return { body: call.bytes };
   return call.body === undefined ? {} : { body: JSON.stringify(call.body) };
-}
-
-async function faultOf(response: Response): Promise<Fault> {
-  const text = await response.text().catch(() => '');
-  const problem = readProblem(text);
-  const details: Record<string, FaultDetails[string]> = { ...problem.details, status: response.status };
-  if (problem.requestId !== undefined) details['requestId'] = problem.requestId;
-  return new Fault(
-    problem.kind ?? kindOfStatus(response.status),
-    problem.code ?? 'sdk.unexpected_answer',
-    problem.detail ?? `expected a success, got status ${response.status}`,
-    problem.hint === undefined ? { details } : { hint: problem.hint, details },
-  );
-}
-
-interface Problem {
-  readonly kind?: FaultKind;
-  readonly code?: string;
-  readonly detail?: string;
-  readonly hint?: string;
-  readonly requestId?: string;
-  readonly details?: FaultDetails;
-}
-
-function readProblem(text: string): Problem {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return {};
-  }
-  if (typeof parsed !== 'object' || parsed === null) return {};
-  const fields: Record<string, unknown> = { ...parsed };
-  const one = (name: string): string | undefined =>
-    typeof fields[name] === 'string' ? fields[name].slice(0, 4000) : undefined;
-  const kind = faultKinds.find((known) => known === fields['kind']);
-  const [code, detail, hint, requestId] = [one('code'), one('detail'), one('hint'), one('requestId')];
-  return {
-    ...(kind === undefined ? {} : { kind }),
-    ...(code === undefined ? {} : { code }),
-    ...(detail === undefined ? {} : { detail }),
-    ...(hint === undefined ? {} : { hint }),
-    ...(requestId === undefined ? {} : { requestId }),
-    ...(typeof fields['details'] === 'object' && fields['details'] !== null
-      ? { details: fields['details'] as FaultDetails } // shown to a person only, never branched on
-      : {}),
-  };
-}
-
-function kindOfStatus(status: number): FaultKind {
-  if (status === 401) return 'unauthenticated';
-  if (status === 403) return 'denied';
-  if (status === 404) return 'not_found';
-  if (status === 409) return 'conflict';
-  if (status === 412) return 'precondition';
-  if (status === 413 || status === 429) return 'exhausted';
-  if (status === 502 || status === 503 || status === 504) return 'unavailable';
-  return status < 500 ? 'invalid' : 'internal';
 }

@@ -81,7 +81,9 @@ export const logs: Command = {
     for (const step of steps.filter((each) => each.attempt === last)) {
       if (wanted !== undefined && step.name !== wanted) continue;
       if (wanted === undefined) invocation.out.note(`step ${step.name}`);
-      for await (const chunk of await client.runs.log(project, runId, step.name, invocation.on('follow'))) {
+      for await (const chunk of await client.runs.log(project, runId, step.name, {
+        follow: invocation.on('follow'),
+      })) {
         invocation.out.bytes(chunk);
       }
     }
