@@ -1,14 +1,16 @@
 import { parseArgs } from 'node:util';
 import { Fault } from '@sallyport/formats';
 
-/** Reads `--name value` flags; everything that was not declared is refused. */
+/** Reads `--name value` flags, the `lists` among them as often as given; everything that was not declared is refused. */
 export function readFlags<const N extends string>(
   argv: readonly string[],
   names: readonly N[],
   switches: readonly string[] = [],
+  lists: readonly string[] = [],
 ): {
   readonly values: Partial<Record<N, string>>;
   readonly on: ReadonlySet<string>;
+  readonly many: (name: string) => readonly string[];
   readonly words: readonly string[];
 } {
   try {
@@ -18,6 +20,7 @@ export function readFlags<const N extends string>(
       strict: true,
       options: Object.fromEntries([
         ...names.map((name) => [name, { type: 'string' as const }]),
+        ...lists.map((name) => [name, { type: 'string' as const, multiple: true }]),
         ...switches.map((name) => [name, { type: 'boolean' as const }]),
       ]),
     });
@@ -30,6 +33,10 @@ export function readFlags<const N extends string>(
     return {
       values: texts,
       on: new Set(switches.filter((name) => values[name] === true)),
+      many: (name) => {
+        const given = values[name];
+        return Array.isArray(given) ? given.filter((each) => typeof each === 'string' && each !== '') : [];
+      },
       words: parsed.positionals,
     };
   } catch (cause) {

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault, fromBase64, SecretBytes } from '@sallyport/formats';
-import { createTransport } from '@sallyport/sdk';
+import { createFailover, createTransport } from '@sallyport/sdk';
 import { createDeployer, type Outside } from '../deploy/index.ts';
 import { createLockIndex, type Egress, type PackagePolicy } from '../egress/index.ts';
 import type { Log } from '../sandbox/index.ts';
@@ -14,20 +14,21 @@ import { createServerApi, type ServerApi } from '../session/server-api.ts';
 import { version } from '../version.ts';
 import { readFlags, required } from './arguments.ts';
 
-/** The agent itself: builds and deploys for one server until it is told to stop. */
+/** The agent itself: builds and deploys for one server, at one or more addresses, until it is told to stop. */
 export async function runAgent(
   argv: readonly string[],
   log: Log,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
-  const { values } = readFlags(argv, ['address', 'token-file', 'data', 'name', 'environments']);
-  const address = required(values.address, 'address');
+  const { values, many } = readFlags(argv, ['token-file', 'data', 'name', 'environments'], [], ['address']);
+  const addresses = many('address');
+  required(addresses[0], 'address');
   const directory = required(values.data, 'data');
   const token = (await readFile(required(values['token-file'], 'token-file'), 'utf8')).trim();
   const environments = (values.environments ?? '*').split(',');
   await mkdir(directory, { recursive: true, mode: 0o700 });
 
-  const transport = createTransport({ address, token });
+  const transport = createFailover(addresses.map((address) => createTransport({ address, token })));
   const registry = createRegistryClient(transport);
   const parts = await createParts(directory, log, env, registry);
   const api = createServerApi(transport, environments);
