@@ -17,12 +17,16 @@ const retryMs = 500;
 
 /** Takes one build after the other until `signal` aborts. Survives a server that is away. */
 export async function runBuilds(deps: BuildLoopDeps, signal: AbortSignal): Promise<void> {
+  let anew = false;
   while (!signal.aborted) {
     try {
-      const job = await deps.api.lease(waitSeconds, signal);
+      const job = await deps.api.lease(waitSeconds, anew, signal);
+      anew = false;
       if (job !== undefined) await runJob(deps, job, signal);
     } catch (error) {
       if (signal.aborted) return;
+      // A server that died after it gave a build and before it said so: nobody works on it, and its lease still runs.
+      anew = true;
       deps.log.warn({ error: describe(error) }, 'the server gave no build, trying again');
       await sleep(retryMs, undefined, { signal }).catch(() => undefined);
     }
@@ -44,8 +48,8 @@ async function runJob(
     await finish(jobApi, report, signal);
     log.info({ runId: job.runId, outcome: report.outcome }, 'a build ended');
   } catch (error) {
-    // The lease runs out, and the run is given to another or comes back to us.
     log.warn({ runId: job.runId, error: describe(error) }, 'a build was given up');
+    if (!lost.signal.aborted) await handBack(jobApi, describe(error), stop, log);
   } finally {
     clearInterval(heart);
   }
@@ -54,6 +58,15 @@ async function runJob(
 /** Told until it is known: the same report twice changes nothing, and an outcome must not be lost to a restart. */
 async function finish(api: JobApi, report: JobReport, signal: AbortSignal): Promise<void> {
   await patiently(() => api.finish(report), signal);
+}
+
+/** Where this fails too, the lease runs out, and the run is given to another or comes back to us. */
+async function handBack(api: JobApi, reason: string, stop: AbortSignal, log: Log): Promise<void> {
+  try {
+    await patiently(() => api.handBack(reason.slice(0, 400)), stop);
+  } catch (error) {
+    log.warn({ error: describe(error) }, 'a build could not be handed back');
+  }
 }
 
 /** Repeats a call while the server is away, and no other failure. */
@@ -85,7 +98,7 @@ function keepLease(api: JobApi, job: JobGrant, lost: AbortController, log: Log):
 function jobPort(api: JobApi, registry: ImageRegistry, signal: AbortSignal): JobPort {
   const offsets = new Map<string, number>();
   return {
-    registry,
+    registry: patientRegistry(registry, signal),
     signal,
     source: () => patiently(() => api.source(), signal),
     grant: (step) => api.grant(step),
@@ -95,6 +108,17 @@ function jobPort(api: JobApi, registry: ImageRegistry, signal: AbortSignal): Job
       offsets.set(step, await patiently(() => api.appendLog(step, offset, bytes), signal));
     },
     stepFinished: (step, report) => patiently(() => api.stepFinished(step, report), signal),
+  };
+}
+
+/** Content is named by its digest: pushed twice it is there once. */
+function patientRegistry(registry: ImageRegistry, signal: AbortSignal): ImageRegistry {
+  return {
+    ...registry,
+    hasBlob: (repository, digest) => patiently(() => registry.hasBlob(repository, digest), signal),
+    pushBlob: (repository, blob) => patiently(() => registry.pushBlob(repository, blob), signal),
+    pushManifest: (repository, manifest) =>
+      patiently(() => registry.pushManifest(repository, manifest), signal),
   };
 }
 

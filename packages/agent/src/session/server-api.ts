@@ -14,8 +14,11 @@ import { path, type Transport } from '@sallyport/sdk';
 /** The agent's calls to the server, one verb each (contract/agent.ts). All throw Fault. */
 export interface ServerApi {
   hello(hello: AgentHello): Promise<AgentWelcome>;
-  /** Waits up to `waitSeconds` for a build; undefined when none came. */
-  lease(waitSeconds: number, signal: AbortSignal): Promise<JobGrant | undefined>;
+  /**
+   * Waits up to `waitSeconds` for a build; undefined when none came. `anew`: no answer came to the last request, so what
+   * it may have given is given back.
+   */
+  lease(waitSeconds: number, anew: boolean, signal: AbortSignal): Promise<JobGrant | undefined>;
   job(job: JobGrant): JobApi;
   desired(
     after: string | undefined,
@@ -34,6 +37,8 @@ export interface JobApi {
   appendLog(step: string, offset: number, bytes: Uint8Array): Promise<number>;
   stepFinished(step: string, report: StepReport): Promise<void>;
   finish(report: JobReport): Promise<void>;
+  /** Not ended, and not to be ended by us: somebody takes it from the beginning, at once. */
+  handBack(reason: string): Promise<void>;
 }
 
 /** A long poll is cut by the server first; this only ends one whose server vanished. */
@@ -42,9 +47,9 @@ const pollGraceMs = 15_000;
 export function createServerApi(transport: Transport, environments: readonly string[]): ServerApi {
   return {
     hello: (body) => transport.json('POST', '/api/agent/hello', { body }),
-    lease: (waitSeconds, signal) =>
+    lease: (waitSeconds, anew, signal) =>
       transport.json('POST', '/api/agent/jobs/lease', {
-        body: { waitSeconds },
+        body: { waitSeconds, anew },
         timeoutMs: waitSeconds * 1000 + pollGraceMs,
         signal,
       }),
@@ -87,5 +92,7 @@ function jobApi(transport: Transport, { runId, leaseToken }: JobGrant): JobApi {
     stepFinished: (step, body) =>
       transport.json('POST', path`/api/agent/jobs/${runId}/steps/${step}/finish`, { headers, body }),
     finish: (body) => transport.json('POST', path`/api/agent/jobs/${runId}/finish`, { headers, body }),
+    handBack: (reason) =>
+      transport.json('POST', path`/api/agent/jobs/${runId}/hand-back`, { headers, body: { reason } }),
   };
 }

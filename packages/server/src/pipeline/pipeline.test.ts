@@ -340,6 +340,29 @@ describe('a lost agent', () => {
     expect((await lease()).attempt).toBe(2);
   });
 
+  it('costs the run no attempt by its own word, however often it starts again or hands back', async () => {
+    await start();
+
+    for (let round = 1; round <= 20; round += 1) {
+      const claim = claimOf(f.agent, await lease());
+      if (round % 2 === 0) await f.pipeline.jobs.releaseOf(f.agent);
+      else await f.pipeline.jobs.handBack(claim, 'the server was away');
+      await expect(f.pipeline.jobs.heartbeat(claim)).rejects.toEqual(coded('pipeline.lease_lost'));
+    }
+
+    expect(await newest()).toMatchObject({ state: 'queued', attempt: 20 });
+  });
+
+  it('cannot hand back what is not its own any more', async () => {
+    await start();
+    const claim = claimOf(f.agent, await lease());
+    await f.pipeline.jobs.releaseOf(f.agent);
+    await lease();
+
+    await expect(f.pipeline.jobs.handBack(claim, 'late')).rejects.toEqual(coded('pipeline.lease_lost'));
+    expect(await newest()).toMatchObject({ state: 'building', attempt: 2 });
+  });
+
   it('is no reason to lose the source: any replica makes the same archive again', async () => {
     await start();
     const { createPipeline } = await import('./index.ts');

@@ -20,10 +20,18 @@ export function agentRoutes(pipeline: Pipeline): Routes {
       path: '/api/agent/jobs/lease',
       summary: 'Leases the build that waits longest; waits for one as long as asked; 204 when none came',
       access,
-      body: Type.Object({ waitSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 25 })) }, closed),
+      body: Type.Object(
+        {
+          waitSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 25 })),
+          /** The agent does not know what an earlier request gave it, and holds nothing. */
+          anew: Type.Optional(Type.Boolean()),
+        },
+        closed,
+      ),
       response: JobGrant,
       timeoutSeconds: 60,
       handle: async ({ actor, body, signal }) => {
+        if (body.anew === true) await pipeline.jobs.releaseOf(actor);
         const until = Date.now() + (body.waitSeconds ?? 0) * 1000;
         for (;;) {
           // Asked before each attempt: a lease for a caller that has gone would be lost until it expires.
@@ -107,6 +115,16 @@ export function agentRoutes(pipeline: Pipeline): Routes {
       body: JobReport,
       bodyLimitBytes: 8 * 1024 * 1024,
       handle: (request) => pipeline.jobs.finish(claimOf(request), request.body),
+    });
+
+    http.route({
+      method: 'POST',
+      path: '/api/agent/jobs/:runId/hand-back',
+      summary: 'Gives a build back that this agent cannot end; it is leased again from the beginning',
+      access,
+      params: JobParams,
+      body: Type.Object({ reason: Type.String({ minLength: 1, maxLength: 400 }) }, closed),
+      handle: (request) => pipeline.jobs.handBack(claimOf(request), request.body.reason),
     });
   };
 }

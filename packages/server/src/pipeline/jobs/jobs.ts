@@ -16,12 +16,23 @@ export interface JobVerbs {
   heartbeat(claim: LeaseClaim): Promise<{ leaseSeconds: number }>;
   /** Ends the build. The same report twice changes nothing the second time. */
   finish(claim: LeaseClaim, report: JobReport): Promise<void>;
+  /** Gives a build back from the beginning: the agent is well, but this attempt cannot go on. */
+  handBack(claim: LeaseClaim, reason: string): Promise<void>;
   cancel(actor: Actor, runId: string, reason: string): Promise<Run>;
   /** Gives the runs of vanished agents to others, or fails them with the reason. */
   reclaim(): Promise<number>;
   /** The same at once for all that this agent held: it says itself that it started again. */
   releaseOf(agent: Actor): Promise<number>;
 }
+
+interface Loss {
+  readonly why: string;
+  /** The agent itself says that it cannot go on. Silence is worse: it may mean that the build takes its agent down. */
+  readonly isOwnWord: boolean;
+}
+
+/** An attempt that an agent gave up by its own word does not count, up to this many: a build must not go round for ever. */
+const mostAttempts = 50;
 
 export function createJobVerbs(
   deps: PipelineDeps & { readonly store: RunStore; readonly leaseSeconds: number },
@@ -40,30 +51,36 @@ export function createJobVerbs(
     }
   }
 
-  async function reclaimOne(runId: string, isLost: (run: Run) => boolean, why: string): Promise<boolean> {
+  async function reclaimOne(runId: string, isLost: (run: Run) => boolean, loss: Loss): Promise<boolean> {
     return db.write(async (tx) => {
       const run = await store.lock(tx, runId);
       // Looked up before it was locked: a heartbeat or another replica may have come first.
       if (run === undefined || run.state !== 'building' || !isLost(run)) return false;
-      const refusal = repeatRefusal(run, await store.steps(tx, run.id, run.attempt));
-      await endGrants(tx, run);
-      await transition(deps, tx, run, {
-        to: refusal === undefined ? 'queued' : 'failed',
-        actor: systemActor,
-        ...(refusal === undefined ? {} : { reason: refusal }),
-        detail: { why, agent: run.agentId ?? '' },
-      });
+      await again(tx, run, loss);
       return true;
+    });
+  }
+
+  async function again(tx: Tx, run: Run, { why, isOwnWord }: Loss): Promise<void> {
+    const maxAttempts = isOwnWord ? Math.min(run.maxAttempts + 1, mostAttempts) : run.maxAttempts;
+    const refusal = repeatRefusal({ ...run, maxAttempts }, await store.steps(tx, run.id, run.attempt));
+    await endGrants(tx, run);
+    await transition(deps, tx, run, {
+      to: refusal === undefined ? 'queued' : 'failed',
+      actor: systemActor,
+      set: { maxAttempts },
+      ...(refusal === undefined ? {} : { reason: refusal }),
+      detail: { why, agent: run.agentId ?? '' },
     });
   }
 
   async function reclaimAll(
     runIds: readonly string[],
     isLost: (run: Run) => boolean,
-    why: string,
+    loss: Loss,
   ): Promise<number> {
     let count = 0;
-    for (const runId of runIds) if (await reclaimOne(runId, isLost, why)) count += 1;
+    for (const runId of runIds) if (await reclaimOne(runId, isLost, loss)) count += 1;
     return count;
   }
 
@@ -130,6 +147,12 @@ export function createJobVerbs(
         await deps.jobs.wake(tx, builtQueue, run.id);
       }),
 
+    handBack: (claim, reason) =>
+      db.write(async (tx) => {
+        const run = await lockLeased(store, tx, claim);
+        await again(tx, run, { why: `handed back: ${reason}`, isOwnWord: true });
+      }),
+
     cancel: (actor, runId, reason) =>
       db.write(async (tx) => {
         const run = await store.lock(tx, runId);
@@ -144,12 +167,15 @@ export function createJobVerbs(
       const now = clock.now();
       const expired = await db.read((tx) => store.listExpired(tx, now, 100));
       const isExpired = (run: Run): boolean => run.lease !== undefined && run.lease.expiresAt < now;
-      return reclaimAll(expired, isExpired, 'the lease expired');
+      return reclaimAll(expired, isExpired, { why: 'the lease expired', isOwnWord: false });
     },
 
     async releaseOf(agent) {
       const held = await db.read((tx) => store.listBuildingOf(tx, agent.id));
-      return reclaimAll(held, (run) => run.agentId === agent.id, 'the agent started again');
+      return reclaimAll(held, (run) => run.agentId === agent.id, {
+        why: 'the agent started again',
+        isOwnWord: true,
+      });
     },
   };
 }

@@ -77,7 +77,6 @@ export const runStore: RunStore = {
       definition_commit: run.definitionCommit ?? null,
       signature: JSON.stringify(run.signatures),
       source_digest: run.sourceDigest ?? null,
-      max_attempts: run.maxAttempts,
       created_at: run.createdAt,
       ...changeable(run),
     };
@@ -195,6 +194,7 @@ function changeable(run: Run) {
   return {
     state: run.state,
     attempt: run.attempt,
+    max_attempts: run.maxAttempts,
     reason: run.reason ?? null,
     agent_id: run.agentId ?? null,
     lease_hash: run.lease?.hash ?? null,

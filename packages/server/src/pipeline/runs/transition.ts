@@ -7,7 +7,7 @@ export interface Change {
   readonly to: RunState;
   readonly actor: Pick<Actor, 'kind' | 'id'>;
   /** What else changes with the state. */
-  readonly set?: Partial<Pick<Run, 'attempt' | 'agentId' | 'report'>>;
+  readonly set?: Partial<Pick<Run, 'attempt' | 'maxAttempts' | 'agentId' | 'report'>>;
   readonly lease?: Run['lease'];
   readonly reason?: string;
   readonly detail?: { readonly [key: string]: Json };
