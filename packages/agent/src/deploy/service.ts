@@ -273,7 +273,11 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
             await moveTo(acceptDesired(lastHealthy.desired, trustRoot(), 0), { record: lastHealthy.record });
           }
         } catch (error) {
-          refuse(error, 'the last healthy revision could not be started again');
+          // Not a refusal: the report is about the wanted revision, whose promotion this must not fail.
+          log.warn(
+            { ...place, reason: String(error) },
+            'the last healthy revision could not be started again',
+          );
         }
         await pursue();
       }),

@@ -162,11 +162,13 @@ export function createServing({ sandbox, releases, outside, log }: ServingDeps):
       const next = await start(accepted, release);
       const old = live;
       const oldFront = front;
-      if (front?.port !== accepted.target.port) front = createFront(accepted.target.port);
+      const nextFront = front?.port === accepted.target.port ? front : createFront(accepted.target.port);
+      nextFront.pointTo(next.instance);
+      // Opened before it counts as live: a report made in between would call the service unreachable.
+      await nextFront.open();
+      front = nextFront;
       live = next;
       last = release;
-      front.pointTo(next.instance);
-      await front.open();
       const closing = oldFront === front ? undefined : oldFront;
       if (old === undefined) {
         await closing?.close();
