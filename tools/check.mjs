@@ -22,8 +22,7 @@ const tasks = [
   ...packages.map((name) => [`types ${name}`, bin('tsc', '-p', `packages/${name}`)]),
   ['types root', bin('tsc', '-p', '.')],
   ['own checks', node('tools/own-checks.mjs')],
-  ['docs/configuration.md', node('tools/configuration-doc.mjs', '--check')],
-  ['docs/doors.md', node('tools/api-report.mjs', '--check')],
+  ['documents made from code', node('tools/documents.mjs', '--check')],
 ];
 
 function run([name, [command, ...args]]) {

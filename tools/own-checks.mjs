@@ -1,7 +1,7 @@
 // The repository's own small rules, each named in its output.
 import { fileURLToPath } from 'node:url';
 import * as architecture from '../architecture.mjs';
-import { contextReadmes, fileLength, fileNames, knownLimits } from './checks/files.ts';
+import { contextReadmes, documentPaths, fileLength, fileNames, knownLimits } from './checks/files.ts';
 import { checkImports } from './checks/imports.ts';
 import { machineNames, thisMachine } from './checks/machine.ts';
 import { gitTree } from './checks/tree.ts';
@@ -13,6 +13,7 @@ const checks = {
   'file length': fileLength,
   'context readmes': contextReadmes,
   'known limits': knownLimits,
+  'paths in documents': documentPaths,
   'machine names': machineNames(thisMachine(root)),
 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { contextReadmes, fileLength, fileNames, knownLimits } from './files.ts';
+import { contextReadmes, documentPaths, fileLength, fileNames, knownLimits } from './files.ts';
 import { machineNames } from './machine.ts';
 import { madeTree } from './tree.ts';
 
@@ -57,12 +57,37 @@ describe('context readmes', () => {
 describe('known limits', () => {
   const path = 'packages/agent/src/a.ts';
   const limit = `// KNOWN ${'LIMIT'}: not a quota`;
+  const listed = `# Security\n\n## Known limits\n\n- \`${path}\`: no quota\n\n## Reports\n`;
 
   it('must be listed, and what is listed must still be one', () => {
     expect(knownLimits(madeTree({ [path]: limit }))).toHaveLength(1);
-    expect(knownLimits(madeTree({ [path]: limit, 'SECURITY.md': `- \`${path}\`: no quota` }))).toEqual([]);
-    expect(knownLimits(madeTree({ [path]: '', 'SECURITY.md': `- \`${path}\`: no quota` }))).toEqual([
+    expect(knownLimits(madeTree({ [path]: limit, 'SECURITY.md': listed }))).toEqual([]);
+    expect(knownLimits(madeTree({ [path]: '', 'SECURITY.md': listed }))).toEqual([
       expect.stringContaining('any more'),
+    ]);
+  });
+
+  it('are listed in their own section, and nowhere else', () => {
+    const elsewhere = `## Threats\n\n\`${path}\`\n`;
+
+    expect(knownLimits(madeTree({ [path]: limit, 'SECURITY.md': elsewhere }))).toHaveLength(1);
+    expect(knownLimits(madeTree({ [path]: '', 'SECURITY.md': elsewhere }))).toEqual([]);
+  });
+
+  it('may be a section of a document', () => {
+    const readme = 'packages/agent/README.md';
+
+    expect(knownLimits(madeTree({ [readme]: `# a\n\n## Known ${'limits'}\n\n- one` }))).toHaveLength(1);
+  });
+});
+
+describe('paths in documents', () => {
+  it('must exist, as a file or a folder', () => {
+    const files = { 'packages/a/src/a.ts': '', 'docs/x.md': 'see `packages/a/src/a.ts` and `packages/a/`' };
+
+    expect(documentPaths(madeTree(files))).toEqual([]);
+    expect(documentPaths(madeTree({ ...files, 'A.md': 'see `packages/a/src/b.ts`' }))).toEqual([
+      'A.md: names packages/a/src/b.ts, which is not there',
     ]);
   });
 });

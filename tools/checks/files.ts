@@ -48,15 +48,15 @@ export const contextReadmes: Check = ({ files, read }) =>
 
 /** A hole that is known stands where it is and in SECURITY.md, and in neither when it is closed. */
 export const knownLimits: Check = ({ files, read }) => {
-  const marker = `KNOWN ${'LIMIT'}:`;
+  const marker = `KNOWN ${'LIMIT'}`;
+  const markers = new RegExp(`${marker}:|^## ${marker}S?$`, 'im');
   const holders = files.filter(
     (path) =>
-      /^packages\//.test(path) && (isCode(path) || path.endsWith('.md')) && read(path).includes(marker),
+      /^(packages|docs)\//.test(path) && (isCode(path) || path.endsWith('.md')) && markers.test(read(path)),
   );
   const security = files.includes('SECURITY.md') ? read('SECURITY.md') : '';
-  const listed = new Set(
-    [...security.matchAll(/`(packages\/[^`]+\.(?:ts|mjs|js|md))`/g)].map(([, path]) => path ?? ''),
-  );
+  const section = /^## Known limits$([\s\S]*?)(?=^## |$(?![\s\S]))/m.exec(security)?.[1] ?? '';
+  const listed = new Set(pathsIn(section));
   return [
     ...holders
       .filter((path) => !listed.has(path))
@@ -66,3 +66,20 @@ export const knownLimits: Check = ({ files, read }) => {
       .map((path) => `SECURITY.md: lists ${path}, which has no ${marker} (any more)`),
   ];
 };
+
+/** A document that names a file which is not there sends its reader nowhere, and its claim is not what it seems. */
+export const documentPaths: Check = ({ files, read }) =>
+  files
+    .filter((path) => /^(docs\/.*|[^/]+)\.md$/.test(path))
+    .flatMap((path) =>
+      pathsIn(read(path))
+        .filter(
+          (named) => !files.some((file) => file === named || file.startsWith(`${named.replace(/\/$/, '')}/`)),
+        )
+        .map((named) => `${path}: names ${named}, which is not there`),
+    );
+
+function pathsIn(text: string): readonly string[] {
+  const named = text.matchAll(/`((?:packages|docs|tools|tests|bench|examples)\/[\w./-]+)`/g);
+  return [...new Set([...named].map(([, path]) => path ?? ''))];
+}

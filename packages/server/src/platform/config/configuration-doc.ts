@@ -27,7 +27,7 @@ function defaultText(option: Option): string {
 
 const head = `# Configuration
 
-Made from \`packages/server/src/platform/config/options.ts\` by \`node tools/configuration-doc.mjs\`; do not edit.
+Made from \`packages/server/src/platform/config/options.ts\` by \`node tools/documents.mjs\`; do not edit.
 
 A flag beats the environment, which beats the file, which beats the default. The file is YAML, one option per line, and
 is named by \`--config\` or \`SALLYPORT_CONFIG\`. \`sally config\` prints every option with its value and its source. There is

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { madeTree } from '../checks/tree.ts';
 import { doorsDoc, exportsOf } from './doors.ts';
-import { madeTree } from './tree.ts';
 
 const door = 'packages/server/src/ledger/index.ts';
 

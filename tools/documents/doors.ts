@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { Tree } from './tree.ts';
+import type { Tree } from '../checks/tree.ts';
 
 const isDoor = (path: string): boolean =>
   /^packages\/server\/src\/[^/]+\/index\.ts$/.test(path) ||
