@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Fault, isFault } from '@sallyport/formats';
+import { exitCodeOf } from '@sallyport/sdk';
 import { buildLocally } from './commands/local.ts';
 import { showProbe } from './commands/probe.ts';
 import { runAgent } from './commands/run.ts';
@@ -15,10 +16,21 @@ const quiet = { ...log, info: () => undefined };
 try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
-  process.stderr.write(`sallyport-agent: error: ${error instanceof Error ? error.message : String(error)}\n`);
-  if (isFault(error) && error.hint !== undefined)
-    process.stderr.write(`sallyport-agent: hint: ${error.hint}\n`);
-  process.exit(1);
+  process.exit(report(error));
+}
+
+/** As the command line reports its own errors: for `sally run --local` and `sally doctor` this is its voice. */
+function report(error: unknown): number {
+  const message = error instanceof Error ? error.message : String(error);
+  const fault = isFault(error) ? error : undefined;
+  const code = fault === undefined ? '' : ` [${fault.code}]`;
+  process.stderr.write(`sallyport-agent: error: ${message}${code}\n`);
+  if (fault?.hint !== undefined) process.stderr.write(`sallyport-agent: hint: ${fault.hint}\n`);
+  if (process.argv.includes('--json')) {
+    const shown = { message, code: fault?.code ?? 'internal.error', hint: fault?.hint };
+    process.stdout.write(`${JSON.stringify({ error: shown })}\n`);
+  }
+  return exitCodeOf(error);
 }
 
 async function main([command = '', ...argv]: readonly string[]): Promise<number> {

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { Fault } from '@sallyport/formats';
 import type { Printer } from './printer.ts';
 import type { Settings } from './settings.ts';
+import { nearest } from './suggest.ts';
 
 export interface Flag {
   readonly type: 'string' | 'boolean';
@@ -15,7 +16,6 @@ export interface Flag {
 export interface Argument {
   readonly name: string;
   readonly optional?: boolean;
-  readonly many?: boolean;
   readonly doc: string;
 }
 
@@ -27,8 +27,10 @@ export interface Invocation {
   flag(name: string): string | undefined;
   flags(name: string): readonly string[];
   on(name: string): boolean;
-  /** Everything after `--`. */
-  readonly rest: readonly string[];
+  /** A whole number within bounds, or undefined when the flag was not given. Throws Fault `cli.usage`. */
+  count(name: string, least: number, most: number): number | undefined;
+  /** What to do on Ctrl-C, before the command line ends. */
+  whenInterrupted(action: () => void | Promise<void>): void;
   readonly out: Printer;
   readonly settings: Settings;
 }
@@ -37,10 +39,14 @@ export interface Command {
   /** The words that name it: `['secret', 'put']`. */
   readonly name: readonly string[];
   readonly summary: string;
+  /** More than fits a line: what to do with the result, what it needs. */
+  readonly more?: readonly string[];
   readonly args?: readonly Argument[];
   readonly flags?: Readonly<Record<string, Flag>>;
   /** Lines a user could type as they stand. */
   readonly examples: readonly string[];
+  /** It stops what it started by itself when it is interrupted. */
+  readonly handlesSignals?: boolean;
   /** The exit code, when it is not 0. */
   run(invocation: Invocation): Promise<number | undefined>;
 }
@@ -51,64 +57,54 @@ export const commonFlags: Readonly<Record<string, Flag>> = {
   help: { type: 'boolean', short: 'h', doc: 'show this help' },
 };
 
-/** Finds the command whose words begin `argv`, the longest name first. */
-export function findCommand(commands: readonly Command[], argv: readonly string[]): Command | undefined {
-  return commands
-    .filter((command) => command.name.every((word, index) => argv[index] === word))
-    .sort((a, b) => b.name.length - a.name.length)[0];
-}
-
 export interface ParsedInput {
   readonly args: readonly string[];
-  readonly rest: readonly string[];
   readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
 }
 
 /** Reads the words after the command's name. Throws Fault `cli.usage` for anything the command did not declare. */
-export function readInput(command: Command, argv: readonly string[]): ParsedInput {
+export function readInput(command: Command, words: readonly string[]): ParsedInput {
   const flags = { ...commonFlags, ...command.flags };
-  const end = argv.indexOf('--');
-  const own = end === -1 ? argv : argv.slice(0, end);
-  const rest = end === -1 ? [] : argv.slice(end + 1);
   let parsed: ReturnType<typeof parseArgs>;
   try {
     parsed = parseArgs({
-      args: own.slice(command.name.length),
+      args: [...words],
       allowPositionals: true,
       strict: true,
       options: Object.fromEntries(
-        Object.entries(flags).map(([name, flag]) => [
+        Object.entries(flags).map(([name, { type, short, many }]) => [
           name,
-          {
-            type: flag.type,
-            multiple: flag.many === true,
-            ...(flag.short === undefined ? {} : { short: flag.short }),
-          },
+          { type, multiple: many === true, ...(short === undefined ? {} : { short }) },
         ]),
       ),
     });
   } catch (cause) {
-    const message = cause instanceof Error ? (cause.message.split('.')[0] ?? '') : '';
-    throw usage(command, lowerFirst(message), cause);
+    throw refusal(command, Object.keys(flags), cause);
   }
   const declared = command.args ?? [];
   const required = declared.filter((argument) => argument.optional !== true).length;
-  const most = declared.some((argument) => argument.many) ? 1000 : declared.length;
   const given = parsed.positionals;
   if (parsed.values['help'] !== true && given.length < required) {
     throw usage(command, `expected ${declared[given.length]?.name ?? 'an argument'}, got nothing`);
   }
-  if (given.length > most) throw usage(command, `unexpected argument '${given[most] ?? ''}'`);
-  return { args: given, rest, values: parsed.values };
+  if (given.length > declared.length) {
+    throw usage(command, `unexpected argument '${given[declared.length] ?? ''}'`);
+  }
+  return { args: given, values: parsed.values };
 }
 
-function usage(command: Command, message: string, cause?: unknown): Fault {
+/** Node's own words say what is wrong; its advice is for other programs, ours names the flag that was meant. */
+function refusal(command: Command, flags: readonly string[], cause: unknown): Fault {
+  const message = cause instanceof Error ? (cause.message.split(/[.\n] ?/)[0] ?? '') : '';
+  const [, unknown] = /^Unknown option '--?([^']+)'/.exec(message) ?? [];
+  const meant = unknown === undefined ? undefined : nearest(unknown, flags);
+  const text = message.slice(0, 1).toLowerCase() + message.slice(1);
+  return usage(command, text, meant === undefined ? undefined : `did you mean --${meant}?`, cause);
+}
+
+function usage(command: Command, message: string, hint?: string, cause?: unknown): Fault {
   return new Fault('invalid', 'cli.usage', message, {
-    hint: `sally ${command.name.join(' ')} --help shows what it takes`,
+    hint: hint ?? `sally ${command.name.join(' ')} --help shows what it takes`,
     ...(cause === undefined ? {} : { cause }),
   });
-}
-
-function lowerFirst(text: string): string {
-  return text.slice(0, 1).toLowerCase() + text.slice(1);
 }

@@ -4,18 +4,38 @@ import { type Client, createClient, type Place } from '@sallyport/sdk';
 import type { Flag, Invocation } from './command.ts';
 
 /** A client for the server and token that the settings name. */
-export function connect({ settings }: Invocation): Client {
-  if (settings.token === undefined) {
-    throw new Fault(
-      'unauthenticated',
-      'cli.no_token',
-      `expected a token for ${settings.address}, found none`,
-      {
-        hint: 'sally login signs in; SALLYPORT_TOKEN gives a token for one command',
-      },
-    );
+export function connect(invocation: Invocation): Client {
+  const { address, token } = invocation.settings;
+  if (token !== undefined) return open(invocation, token);
+  throw new Fault('unauthenticated', 'cli.no_token', `expected a token for ${address}, found none`, {
+    hint: 'sally login signs in; SALLYPORT_TOKEN gives a token for one command',
+  });
+}
+
+/** A client with that token, or with none: for signing in, and for what the server tells everybody. */
+export function open({ out, settings }: Invocation, token?: string): Client {
+  const { address } = settings;
+  if (token !== undefined && goesOpenly(address)) {
+    out.warn(`the token travels unencrypted to ${address}: use https`);
   }
-  return createClient({ address: settings.address, token: settings.token });
+  return createClient({
+    address,
+    ...(token === undefined ? {} : { token }),
+    fetch: async (input, init) => {
+      const done = out.progress(`waiting for ${address}`);
+      try {
+        return await fetch(input, init);
+      } finally {
+        done();
+      }
+    },
+  });
+}
+
+function goesOpenly(address: string): boolean {
+  if (!URL.canParse(address)) return false;
+  const { protocol, hostname } = new URL(address);
+  return protocol === 'http:' && !/^(localhost|127\.[0-9.]+|\[::1\])$/.test(hostname);
 }
 
 export const projectFlag: Readonly<Record<string, Flag>> = {

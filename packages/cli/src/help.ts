@@ -2,14 +2,12 @@ import { type Command, commonFlags, type Flag } from './command.ts';
 
 /** The help of one command: usage, arguments, flags, examples. */
 export function commandHelp(command: Command): string {
-  const words = (command.args ?? []).map((argument) => {
-    const name = argument.many ? `${argument.name}...` : argument.name;
-    return argument.optional ? `[${name}]` : name;
-  });
+  const words = (command.args ?? []).map(({ name, optional }) => (optional ? `[${name}]` : name));
   const lines = [
     `usage: sally ${[...command.name, ...words].join(' ')} [flags]`,
     '',
     command.summary,
+    ...(command.more === undefined ? [] : ['', ...command.more]),
     ...section(
       'arguments',
       (command.args ?? []).map((argument) => [argument.name, argument.doc]),
@@ -35,6 +33,8 @@ export function overview(commands: readonly Command[]): string {
     'start here:',
     '  sally up                  a server and an agent on this machine',
     '  sally COMMAND --help      what a command takes, with examples',
+    '',
+    'exit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 not found, 5 refused by policy, 6 integrity',
     '',
   ].join('\n');
 }

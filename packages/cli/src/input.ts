@@ -1,4 +1,6 @@
-import { createInterface } from 'node:readline/promises';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
 import { Fault, SecretBytes } from '@sallyport/formats';
 
 const maxBytes = 65_536;
@@ -26,20 +28,41 @@ async function piped(): Promise<SecretBytes> {
   const all = Buffer.concat(chunks);
   // A line typed with echo ends in a newline that is not part of the secret; a file with several lines is kept whole.
   const end = all.at(-1) === 0x0a && all.indexOf(0x0a) === all.length - 1 ? all.length - 1 : all.length;
+  if (end === 0) throw nothing();
   return SecretBytes.from(new Uint8Array(all.subarray(0, end)));
 }
 
+/** The terminal's own echo is off while readline runs, and what readline would draw goes nowhere. */
 async function typed(prompt: string): Promise<SecretBytes> {
-  const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: true });
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input: process.stdin, output: nowhere, terminal: true });
   process.stderr.write(`${prompt}: `);
-  // The terminal's own echo is off while readline runs; what readline would draw is kept off the screen here.
-  const output = process.stderr.write.bind(process.stderr);
-  process.stderr.write = () => true;
   try {
-    return SecretBytes.fromUtf8(await reader.question(''));
+    return SecretBytes.fromUtf8(
+      await new Promise<string>((resolve, reject) => {
+        reader.once('line', resolve);
+        reader.once('close', () => reject(nothing()));
+        reader.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+      }),
+    );
   } finally {
-    process.stderr.write = output;
     process.stderr.write('\n');
     reader.close();
+  }
+}
+
+function nothing(): Fault {
+  return new Fault('invalid', 'cli.no_input', 'expected a value on standard input, got nothing');
+}
+
+/** The text of a file that the user named, `-` for standard input. */
+export function readNamed(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no reason given';
+    throw new Fault('not_found', 'cli.no_file', `expected to read the file ${file}, could not: ${reason}`, {
+      cause,
+    });
   }
 }

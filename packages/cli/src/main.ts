@@ -1,27 +1,37 @@
 #!/usr/bin/env node
-import { Fault, isFault } from '@sallyport/formats';
+import { readFileSync } from 'node:fs';
+import { isFault } from '@sallyport/formats';
 import { exitCodeOf } from '@sallyport/sdk';
-import { findCommand, type Invocation, type ParsedInput, readInput } from './command.ts';
+import { type Command, readInput } from './command.ts';
 import { commands } from './commands/all.ts';
+import { dispatch } from './dispatch.ts';
 import { commandHelp, overview } from './help.ts';
+import { createInvocation } from './invocation.ts';
 import { createPrinter, type Printer } from './printer.ts';
-import { loadSettings, type Settings } from './settings.ts';
+import { loadSettings } from './settings.ts';
+
+/** As a shell shows it: 128 and the number of SIGINT. */
+const interrupted = 130;
 
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
-  const out = createPrinter({ out: process.stdout, err: process.stderr }, argv.includes('--json'));
-  const command = findCommand(commands, argv);
-  if (command === undefined) return noCommand(argv, out);
+  const end = argv.indexOf('--');
+  const json = (end === -1 ? argv : argv.slice(0, end)).includes('--json');
+  const out = createPrinter({ out: process.stdout, err: process.stderr }, json);
+  endWithReader(process.stdout);
   try {
-    const input = readInput(command, argv);
-    if (input.values['help'] === true) {
-      process.stdout.write(commandHelp(command));
-      return 0;
+    const asked = dispatch(commands, argv);
+    switch (asked.kind) {
+      case 'version':
+        out.data({ version: version() }, version);
+        return 0;
+      case 'help':
+        process.stdout.write(overview(asked.commands));
+        return 0;
+      case 'command':
+        return await runCommand(asked.command, asked.words, out);
     }
-    const address = input.values['address'];
-    const settings = loadSettings(process.env, typeof address === 'string' ? address : undefined);
-    return (await command.run(invocation(input, out, settings))) ?? 0;
   } catch (error) {
     out.error(error);
     if (!isFault(error) && process.env['SALLYPORT_DEBUG'] !== undefined) console.error(error);
@@ -29,40 +39,36 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function noCommand(argv: readonly string[], out: Printer): number {
-  const words = argv.filter((word) => !word.startsWith('-'));
-  const known = commands.filter((command) => command.name[0] === words[0]);
-  if (words.length === 0 || known.length > 0) {
-    process.stdout.write(overview(known.length > 0 ? known : commands));
-    return argv.includes('--help') || argv.includes('-h') ? 0 : 2;
+async function runCommand(command: Command, words: readonly string[], out: Printer): Promise<number> {
+  const input = readInput(command, words);
+  if (input.values['help'] === true) {
+    process.stdout.write(commandHelp(command));
+    return 0;
   }
-  out.error(
-    new Fault('invalid', 'cli.usage', `unknown command '${words[0] ?? ''}'`, {
-      hint: 'sally --help lists the commands',
-    }),
-  );
-  return 2;
+  const actions: (() => void | Promise<void>)[] = [];
+  if (command.handlesSignals !== true) {
+    process.once('SIGINT', () => {
+      out.quiet();
+      const end = (): never => process.exit(interrupted);
+      Promise.all(actions.map((action) => action())).then(end, end);
+    });
+  }
+  const address = input.values['address'];
+  const settings = loadSettings(process.env, typeof address === 'string' ? address : undefined);
+  return (await command.run(createInvocation(input, out, settings, (action) => actions.push(action)))) ?? 0;
 }
 
-function invocation(input: ParsedInput, out: Printer, settings: Settings): Invocation {
-  const list = (name: string): readonly string[] => {
-    const value = input.values[name];
-    const all = Array.isArray(value) ? value : [value];
-    return all.filter((one): one is string => typeof one === 'string');
-  };
-  return {
-    args: input.args,
-    arg: (index) => {
-      const value = input.args[index];
-      if (value === undefined)
-        throw new Fault('internal', 'cli.argument', `argument ${index} was not declared`);
-      return value;
-    },
-    flag: (name) => list(name)[0],
-    flags: list,
-    on: (name) => input.values[name] === true,
-    rest: input.rest,
-    out,
-    settings,
-  };
+/** `sally runs | head -1`: when nobody reads any more there is nothing left to say, and nothing went wrong. */
+function endWithReader(stdout: NodeJS.WriteStream): void {
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
+    ? String(manifest.version)
+    : 'unknown';
 }

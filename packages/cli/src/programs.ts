@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Fault } from '@sallyport/formats';
+import type { Invocation } from './command.ts';
 
 /**
  * Server and agent are programs of their own: the command line starts them and never imports them, so that the process
@@ -30,10 +31,32 @@ export function startProgram(
   });
 }
 
-/** Runs a program to its end with our own terminal and returns its exit code. */
-export function runProgram(program: Program, args: readonly string[]): number {
-  const done = spawnSync(process.execPath, [entry(program), ...args], { stdio: 'inherit' });
-  return done.status ?? 1;
+/**
+ * Runs a program to its end and returns its exit code: its data becomes ours, its talk keeps its words but says who
+ * the user called. On Ctrl-C it is asked to stop, and the command line waits for it.
+ */
+export async function runProgram(
+  { out, whenInterrupted }: Pick<Invocation, 'out' | 'whenInterrupted'>,
+  program: Program,
+  args: readonly string[],
+): Promise<number> {
+  const child = spawn(process.execPath, [entry(program), ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const ended = new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code ?? 1));
+  });
+  whenInterrupted(async () => {
+    child.kill('SIGINT');
+    await ended;
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    out.quote(chunk.toString('utf8').replace(/^sallyport-(server|agent): /gm, 'sally: '));
+  });
+  for await (const chunk of child.stdout) await out.bytes(chunk);
+  return ended;
 }
 
 /** The first line a program prints on standard output is one JSON object that says it is ready. */
@@ -52,7 +75,7 @@ export async function readyLine(
           'cli.not_started',
           `the ${name} ended before it was ready, with status ${code}`,
           {
-            hint: `its own message stands above; sally config shows what it was started with`,
+            hint: 'its own message stands above; sally config shows what it was started with',
           },
         ),
       );

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseDefinition } from '@sallyport/contract';
+import { Fault } from '@sallyport/formats';
 import { type LocalProgress, runLocal } from '../build/index.ts';
 import type { Log } from '../sandbox/index.ts';
 import { createParts } from '../session/parts.ts';
@@ -15,7 +16,7 @@ export async function buildLocally(
   const { values, on } = readFlags(argv, ['directory', 'data', 'file'], ['json']);
   const directory = resolve(values.directory ?? '.');
   const file = values.file ?? 'sallyport.yaml';
-  const definition = parseDefinition(await readFile(join(directory, file), 'utf8'), { file });
+  const definition = parseDefinition(await readDefinition(join(directory, file)), { file });
   const { builder, egress } = await createParts(required(values.data, 'data'), log, env);
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
@@ -33,6 +34,22 @@ export async function buildLocally(
   else if (report.outcome === 'succeeded') process.stdout.write(`${report.image?.digest ?? ''}\n`);
   else process.stderr.write(`sally: error: ${report.reason ?? 'the build failed'}\n`);
   return report.outcome === 'succeeded' ? 0 : 1;
+}
+
+async function readDefinition(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new Fault(
+      'not_found',
+      'agent.no_definition',
+      `expected a definition at ${file}, could not read it`,
+      {
+        hint: 'sally init writes one; --directory names another project',
+        cause,
+      },
+    );
+  }
 }
 
 function show(progress: LocalProgress): void {

@@ -1,16 +1,21 @@
 import type { Command } from '../command.ts';
-import { login, personAdd, whoami } from './account/login.ts';
+import { login, whoami } from './account/login.ts';
+import { personAdd, personList } from './account/person.ts';
 import { policyList, policyPut } from './account/policy.ts';
+import { tokenCreate, tokenList, tokenRevoke } from './account/token.ts';
+import { agentAdd, agentRun } from './agent/agent.ts';
 import { evidenceExport } from './evidence/export.ts';
 import { ledgerVerify } from './evidence/ledger.ts';
 import { trustRoot } from './evidence/trust-root.ts';
 import { verify } from './evidence/verify.ts';
+import { keyRotate } from './key/key.ts';
 import { approve, hold, promote, refuse, rollback, unhold } from './release/promote.ts';
 import { status, trace, why } from './release/status.ts';
 import { init } from './repository/init.ts';
 import { repoAdd, repoList, repoPoll } from './repository/repo.ts';
+import { logs } from './run/logs.ts';
 import { run } from './run/run.ts';
-import { logs, runs } from './run/runs.ts';
+import { cancel, runs } from './run/runs.ts';
 import { secretGet, secretList, secretPut } from './secret/secret.ts';
 import { completionCommand } from './server/completion.ts';
 import { config } from './server/config.ts';
@@ -32,6 +37,7 @@ export const commands: readonly Command[] = [
   run,
   runs,
   logs,
+  cancel,
   status,
   promote,
   approve,
@@ -46,8 +52,15 @@ export const commands: readonly Command[] = [
   trustRoot,
   ledgerVerify,
   personAdd,
+  personList,
+  tokenCreate,
+  tokenList,
+  tokenRevoke,
   policyPut,
   policyList,
+  agentAdd,
+  agentRun,
+  keyRotate,
   doctor,
   config,
   completionCommand(() => commands),

@@ -1,14 +1,8 @@
-import { createTransport, path } from '@sallyport/sdk';
+import { Fault } from '@sallyport/formats';
 import type { Command } from '../../command.ts';
-import { connect } from '../../connect.ts';
+import { connect, open } from '../../connect.ts';
 import { readSecret } from '../../input.ts';
 import { saveToken } from '../../settings.ts';
-
-interface Me {
-  readonly id: string;
-  readonly name: string;
-  readonly groups: readonly string[];
-}
 
 export const login: Command = {
   name: ['login'],
@@ -21,27 +15,25 @@ export const login: Command = {
     'sally login --name "Ada Example" --email ada@example.com   # then paste the one-time token',
     'sally login < token.txt',
   ],
-  run: async ({ out, settings, flag }) => {
-    const token = (await readSecret('token')).exposeUtf8().trim();
+  run: async (invocation) => {
+    const { out, settings, flag } = invocation;
     const [name, email] = [flag('name'), flag('email')];
+    if ((name === undefined) !== (email === undefined)) {
+      throw new Fault('invalid', 'cli.usage', 'expected --name and --email together, got one of them', {
+        hint: 'both for the first administrator, none for everybody else',
+      });
+    }
+    const token = (await readSecret('token')).exposeUtf8().trim();
     if (name !== undefined && email !== undefined) {
-      const transport = createTransport({ address: settings.address });
-      const { principal, issued } = await transport.json<{ principal: Me; issued: { token: string } }>(
-        'POST',
-        '/api/identity/login',
-        { body: { token, name, email } },
-      );
+      const { principal, issued } = await open(invocation).identity.login({ token, name, email });
       saveToken(settings, settings.address, issued.token);
       out.data(
-        { id: principal.id, name: principal.name },
+        { id: principal.id, name: principal.name, expiresAt: issued.expiresAt },
         () => `signed in as ${principal.name}, the first administrator`,
       );
       return undefined;
     }
-    const me = await createTransport({ address: settings.address, token }).json<Me>(
-      'GET',
-      '/api/identity/me',
-    );
+    const me = await open(invocation, token).identity.me();
     saveToken(settings, settings.address, token);
     out.data(me, () => `signed in as ${me.name}`);
     return undefined;
@@ -52,42 +44,12 @@ export const whoami: Command = {
   name: ['whoami'],
   summary: 'say who the current token speaks for',
   examples: ['sally whoami'],
-  run: async ({ out, settings }) => {
-    const transport = createTransport({
-      address: settings.address,
-      ...(settings.token === undefined ? {} : { token: settings.token }),
-    });
-    const me = await transport.json<Me>('GET', '/api/identity/me');
-    out.data(me, () => `${me.name} (${me.id})${me.groups.length > 0 ? ` in ${me.groups.join(', ')}` : ''}`);
-    return undefined;
-  },
-};
-
-export const personAdd: Command = {
-  name: ['person', 'add'],
-  summary: 'add a person and print a token for them, once',
-  args: [{ name: 'NAME', doc: 'the name of the person' }],
-  flags: {
-    email: { type: 'string', many: true, value: 'ADDRESS', doc: 'an address the person commits with' },
-    group: { type: 'string', many: true, value: 'NAME', doc: 'a group, such as release' },
-    policy: { type: 'string', many: true, value: 'NAME', doc: 'a policy that says what the person may do' },
-    days: { type: 'string', value: 'DAYS', doc: 'how long the token lives, default 30' },
-  },
-  examples: ['sally person add Riley --email riley@example.com --group release --policy approver'],
   run: async (invocation) => {
-    const { out, flags, arg, flag } = invocation;
-    const transport = connect(invocation).transport;
-    const person = await transport.json<Me>('POST', '/api/identity/persons', {
-      body: { name: arg(0), emails: flags('email'), groups: flags('group'), policies: flags('policy') },
-    });
-    const ttlSeconds = Number(flag('days') ?? '30') * 86_400;
-    const issued = await transport.json<{ token: string; expiresAt: string }>(
-      'POST',
-      path`/api/identity/principals/${person.id}/tokens`,
-      { body: { ttlSeconds, description: 'given by sally person add' } },
+    const me = await connect(invocation).identity.me();
+    invocation.out.data(
+      me,
+      () => `${me.name} (${me.id})${me.groups.length > 0 ? ` in ${me.groups.join(', ')}` : ''}`,
     );
-    out.data({ id: person.id, name: person.name, ...issued }, () => issued.token);
-    out.note(`the token of ${person.name} is valid until ${issued.expiresAt} and is not shown again`);
     return undefined;
   },
 };

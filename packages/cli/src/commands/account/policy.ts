@@ -1,18 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { parseStrictJson } from '@sallyport/formats';
-import { path } from '@sallyport/sdk';
 import type { Command } from '../../command.ts';
 import { connect } from '../../connect.ts';
+import { readNamed } from '../../input.ts';
 import { table } from '../../printer.ts';
-
-interface Policy {
-  readonly name: string;
-  readonly rules: ReadonlyArray<{
-    readonly path: string;
-    readonly capabilities: readonly string[];
-    readonly effect: string;
-  }>;
-}
 
 export const policyPut: Command = {
   name: ['policy', 'put'],
@@ -26,14 +16,8 @@ export const policyPut: Command = {
   ],
   run: async (invocation) => {
     const { arg, out } = invocation;
-    const rules = parseStrictJson(readFileSync(arg(1) === '-' ? 0 : arg(1), 'utf8'));
-    const policy = await connect(invocation).transport.json<Policy>(
-      'PUT',
-      path`/api/identity/policies/${arg(0)}`,
-      {
-        body: { rules },
-      },
-    );
+    const rules = parseStrictJson(readNamed(arg(1)));
+    const policy = await connect(invocation).identity.putPolicy(arg(0), rules);
     out.data(policy, () => `wrote policy ${arg(0)}`);
     return undefined;
   },
@@ -44,10 +28,7 @@ export const policyList: Command = {
   summary: 'list the policies with their rules',
   examples: ['sally policy list'],
   run: async (invocation) => {
-    const { policies } = await connect(invocation).transport.json<{ policies: Policy[] }>(
-      'GET',
-      '/api/identity/policies',
-    );
+    const policies = await connect(invocation).identity.policies();
     const rows = policies.flatMap((policy) =>
       policy.rules.map((rule) => [policy.name, rule.effect, rule.path, rule.capabilities.join(',')]),
     );

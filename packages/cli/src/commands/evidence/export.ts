@@ -1,8 +1,9 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { createWriteStream, existsSync, rmSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { digestOf as digestOfBytes, exportLayout, Fault } from '@sallyport/formats';
+import { digestOf as digestOfBytes, exportLayout, Fault, mediaTypes } from '@sallyport/formats';
+import type { Client } from '@sallyport/sdk';
 import type { Command } from '../../command.ts';
 import { connect, digestOf, placeFlags, projectOf, short } from '../../connect.ts';
 
@@ -20,53 +21,69 @@ export const evidenceExport: Command = {
   ],
   run: async (invocation) => {
     const client = connect(invocation);
-    const { transport } = client;
     const digest = await digestOf(invocation, client, invocation.arg(0));
-    const directory = invocation.arg(1);
+    const directory = resolve(invocation.arg(1));
+    if (existsSync(directory)) {
+      throw new Fault('conflict', 'cli.already_there', `expected a new directory, ${directory} exists`);
+    }
     const project = projectOf(invocation);
-    const repository = `${project}/${invocation.flag('service') ?? (await serviceOf())}`;
+    const service = invocation.flag('service') ?? (await onlyService(client, project));
+    // Named in full only when everything is in it, so that half an export is never taken for one.
+    const draft = `${directory}.partial`;
+    await rm(draft, { recursive: true, force: true });
+    invocation.whenInterrupted(() => rmSync(draft, { recursive: true, force: true }));
     const done = invocation.out.progress(`exporting ${short(digest)}`);
-    const manifest = await transport.raw('GET', `/v2/${repository}/manifests/${digest}`, {
-      headers: { accept: 'application/vnd.oci.image.manifest.v1+json' },
-    });
-    const bytes = new Uint8Array(await manifest.arrayBuffer());
-    if (digestOfBytes(bytes) !== digest) {
-      throw new Fault(
-        'integrity',
-        'cli.wrong_manifest',
-        `expected the manifest ${digest}, got ${digestOfBytes(bytes)}`,
-      );
+    try {
+      const evidence = await writeLayout(client, `${project}/${service}`, digest, draft);
+      await rename(draft, directory);
+      done();
+      invocation.out.data({ directory, digest, evidence }, () => `wrote ${directory}`);
+    } catch (error) {
+      await rm(draft, { recursive: true, force: true });
+      throw error;
+    } finally {
+      done();
     }
-    const evidence = await client.evidence.list(digest);
-    const { files, blobs } = exportLayout(
-      bytes,
-      evidence.map((each) => each.bundle),
-    );
-    for (const { path, bytes: content } of files) await write(join(directory, path), content);
-    for (const { path, digest: blob } of blobs) {
-      const response = await transport.raw('GET', `/v2/${repository}/blobs/${blob}`, { timeoutMs: 3600_000 });
-      await mkdir(dirname(join(directory, path)), { recursive: true });
-      await pipeline(response.body ?? ReadableStream.from([]), createWriteStream(join(directory, path)));
-    }
-    done();
-    invocation.out.data({ directory, digest, evidence: evidence.length }, () => `wrote ${directory}`);
-    invocation.out.note(`sally verify ${directory} --trust-root FILE checks it, with no server`);
+    invocation.out.note(`sally verify ${invocation.arg(1)} --trust-root FILE checks it, with no server`);
     return undefined;
-
-    async function serviceOf(): Promise<string> {
-      const found = new Set((await client.releases.status(project)).map((each) => each.service));
-      const [only, second] = [...found];
-      if (only !== undefined && second === undefined) return only;
-      throw new Fault(
-        'invalid',
-        'cli.service',
-        `expected --service, as ${project} has ${found.size} services`,
-      );
-    }
   },
 };
 
-async function write(file: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, bytes);
+async function onlyService(client: Client, project: string): Promise<string> {
+  const found = new Set((await client.releases.status(project)).map((each) => each.service));
+  const [only, second] = [...found];
+  if (only !== undefined && second === undefined) return only;
+  throw new Fault('invalid', 'cli.service', `expected --service, as ${project} has ${found.size} services`);
+}
+
+/** The image, its blobs and its evidence; gives the number of bundles. */
+async function writeLayout(
+  { evidence, transport }: Client,
+  repository: string,
+  digest: string,
+  directory: string,
+): Promise<number> {
+  const manifest = await transport.raw('GET', `/v2/${repository}/manifests/${digest}`, {
+    headers: { accept: mediaTypes.ociManifest },
+  });
+  const bytes = new Uint8Array(await manifest.arrayBuffer());
+  if (digestOfBytes(bytes) !== digest) {
+    throw new Fault(
+      'integrity',
+      'cli.wrong_manifest',
+      `expected the manifest ${digest}, got ${digestOfBytes(bytes)}`,
+    );
+  }
+  const bundles = (await evidence.list(digest)).map((each) => each.bundle);
+  const { files, blobs } = exportLayout(bytes, bundles);
+  for (const { path, bytes: content } of files) {
+    await mkdir(dirname(join(directory, path)), { recursive: true });
+    await writeFile(join(directory, path), content);
+  }
+  for (const { path, digest: blob } of blobs) {
+    const response = await transport.raw('GET', `/v2/${repository}/blobs/${blob}`, { timeoutMs: 3600_000 });
+    await mkdir(dirname(join(directory, path)), { recursive: true });
+    await pipeline(response.body ?? ReadableStream.from([]), createWriteStream(join(directory, path)));
+  }
+  return bundles.length;
 }

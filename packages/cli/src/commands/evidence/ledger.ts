@@ -31,10 +31,10 @@ export const ledgerVerify: Command = {
   run: async (invocation) => {
     const { out } = invocation;
     const done = out.progress('replaying the ledger');
-    const report = await read(
-      await connect(invocation).transport.raw('POST', '/api/ledger/verify', { timeoutMs: 3600_000 }),
-    );
-    done();
+    const report = await connect(invocation)
+      .transport.text('POST', '/api/ledger/verify', { timeoutMs: 3600_000 })
+      .then(read)
+      .finally(done);
     out.data(report, () => render(report));
     if (report.ok) return undefined;
     out.error(
@@ -49,8 +49,8 @@ export const ledgerVerify: Command = {
 };
 
 /** JSON lines: progress, then the report. */
-async function read(response: Response): Promise<Report> {
-  for (const text of (await response.text()).trim().split('\n')) {
+function read(answer: string): Report {
+  for (const text of answer.trim().split('\n')) {
     const line = JSON.parse(text) as Line; // our own server's lines, by its schema
     if ('report' in line) return line.report;
     if ('error' in line) throw new Fault('integrity', line.error, 'the ledger could not be replayed');

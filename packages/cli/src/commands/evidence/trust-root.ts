@@ -1,17 +1,15 @@
-import { parseTrustRoot } from '@sallyport/formats';
-import { createTransport } from '@sallyport/sdk';
+import { parseTrustRoot, utf8 } from '@sallyport/formats';
 import type { Command } from '../../command.ts';
+import { open } from '../../connect.ts';
 
 export const trustRoot: Command = {
   name: ['trust-root'],
   summary: 'print the signed trust root of the server: pin it once, then verification needs no server',
   examples: ['sally trust-root > trust-root.json'],
-  run: async ({ out, settings }) => {
-    const text = await (
-      await createTransport({ address: settings.address }).raw('GET', '/api/trust-root')
-    ).text();
+  run: async (invocation) => {
+    const text = await open(invocation).evidence.trustRoot();
     parseTrustRoot(text);
-    out.bytes(new TextEncoder().encode(text));
+    await invocation.out.bytes(utf8(text));
     return undefined;
   },
 };

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ExportReport, Fault, parseTrustRoot, verifyExport } from '@sallyport/formats';
 import type { Command } from '../../command.ts';
+import { readNamed } from '../../input.ts';
 import { table } from '../../printer.ts';
 
 /** Larger files are no part of an export; reading stops before memory is gone. */
@@ -36,12 +37,13 @@ export const verify: Command = {
       });
     }
     const environment = flag('environment');
-    const trustRoot = parseTrustRoot(await readFile(rootFile, 'utf8'));
+    const trustRoot = parseTrustRoot(readNamed(rootFile));
+    const done = out.progress(`verifying ${arg(0)}`);
     const report = await verifyExport(
       (path) => readInside(arg(0), path),
       trustRoot,
       environment === undefined ? {} : { environment },
-    );
+    ).finally(done);
     out.data(summary(report), () => render(report));
     return undefined;
   },

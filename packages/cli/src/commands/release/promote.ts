@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { PromotionView } from '@sallyport/contract';
 import { Fault } from '@sallyport/formats';
 import type { Client, Place } from '@sallyport/sdk';
@@ -19,7 +20,7 @@ export const promote: Command = {
     { name: 'ENVIRONMENT', doc: 'where to' },
   ],
   flags: { ...placeFlags, ...reasonFlag, ...waitFlag },
-  examples: ['sally promote 4f8a12c9 prod', 'sally promote sha256:4f8a… prod --wait'],
+  examples: ['sally promote 4f8a12c9 prod', 'sally promote 4f8a12c9 prod --wait --reason "release 12"'],
   run: async (invocation) => {
     const client = connect(invocation);
     const digest = await digestOf(invocation, client, invocation.arg(0));
@@ -57,7 +58,9 @@ export const rollback: Command = {
   },
 };
 
-const settled = new Set(['waiting', 'held', 'refused', 'healthy', 'failed', 'superseded']);
+/** Nothing more happens to it by itself soon: it is over, or it waits for a person or for time. */
+const settled = new Set(['waiting', 'awaiting', 'held', 'refused', 'healthy', 'failed', 'superseded']);
+const waits = new Set(['waiting', 'awaiting', 'held']);
 
 async function follow(
   invocation: Invocation,
@@ -66,18 +69,9 @@ async function follow(
   promotion: PromotionView,
 ): Promise<number | undefined> {
   const { out } = invocation;
-  let now = promotion;
-  if (invocation.on('wait')) {
-    const done = out.progress(`promoting ${short(promotion.digest)} to ${place.environment}`);
-    while (!settled.has(now.state)) {
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      const all = await client.releases.promotions(place.project);
-      now = all.find((each) => each.id === promotion.id) ?? now;
-    }
-    done();
-  }
+  const now = invocation.on('wait') ? await settle(invocation, client, place, promotion) : promotion;
   out.data(now, () => `${now.id} ${now.state}${now.outcome === '' ? '' : `: ${now.outcome}`}`);
-  if (now.state === 'waiting' || now.state === 'refused') {
+  if (waits.has(now.state) || now.state === 'refused') {
     out.note(`sally why ${short(now.digest)} ${place.environment} tells what is missing`);
   }
   if (now.state === 'refused') {
@@ -91,6 +85,28 @@ async function follow(
     return 5;
   }
   return now.state === 'failed' ? 1 : undefined;
+}
+
+async function settle(
+  { out, whenInterrupted }: Invocation,
+  client: Client,
+  place: Place,
+  promotion: PromotionView,
+): Promise<PromotionView> {
+  whenInterrupted(() => out.note(`${promotion.id} goes on: sally status shows it`));
+  const done = out.progress(`promoting ${short(promotion.digest)} to ${place.environment}`);
+  try {
+    for (let now = promotion; ; ) {
+      if (settled.has(now.state)) return now;
+      await sleep(300);
+      const all = await client.releases.promotions(place.project);
+      const next = all.find((each) => each.id === promotion.id) ?? now;
+      if (next.state !== now.state) out.note(`${short(next.digest)} in ${place.environment}: ${next.state}`);
+      now = next;
+    }
+  } finally {
+    done();
+  }
 }
 
 export const approve: Command = {
@@ -123,7 +139,7 @@ export const refuse: Command = {
     { name: 'ENVIRONMENT', doc: 'where' },
   ],
   flags: { ...placeFlags, ...reasonFlag },
-  examples: ['sally refuse prm_0199… prod --reason "wait for the migration"'],
+  examples: ['sally refuse prm_01a1f87fcb7c prod --reason "wait for the migration"'],
   run: async (invocation) => {
     const place = placeOf(invocation, invocation.arg(1));
     const reason = invocation.flag('reason') ?? 'no reason given';

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { NewRepository } from '@sallyport/contract';
-import type { Command } from '../../command.ts';
+import type { Command, Invocation } from '../../command.ts';
 import { connect, nameFromPath, projectFlag, projectOf } from '../../connect.ts';
+import { readNamed } from '../../input.ts';
 import { table } from '../../printer.ts';
 import { saveProject } from '../../settings.ts';
 
@@ -33,8 +34,8 @@ export const repoAdd: Command = {
     const project = flag('project') ?? settings.env['SALLYPORT_PROJECT'] ?? name;
     const done = out.progress(`fetching ${source}`);
     const repository = await connect(invocation)
-      .repositories.add(project, { name, source, ...options(flag) })
-      .finally(() => done());
+      .repositories.add(project, { name, source, ...options(invocation) })
+      .finally(done);
     saveProject(settings, project);
     out.data(repository, () => `added ${name} to project ${project}`);
     if (repository.allowedSigners === '' && repository.openPgpKeys === '') {
@@ -44,15 +45,14 @@ export const repoAdd: Command = {
   },
 };
 
-function options(flag: (name: string) => string | undefined): Partial<NewRepository> {
-  const [branch, signers, keys, poll] = ['branch', 'allowed-signers', 'openpgp-keys', 'poll-seconds'].map(
-    flag,
-  );
+function options({ flag, count }: Invocation): Partial<NewRepository> {
+  const [branch, signers, keys] = ['branch', 'allowed-signers', 'openpgp-keys'].map(flag);
+  const pollSeconds = count('poll-seconds', 0, 86_400);
   return {
     ...(branch === undefined ? {} : { protectedBranch: branch }),
-    ...(signers === undefined ? {} : { allowedSigners: readFileSync(signers, 'utf8') }),
-    ...(keys === undefined ? {} : { openPgpKeys: readFileSync(keys, 'utf8') }),
-    ...(poll === undefined ? {} : { pollSeconds: Number(poll) }),
+    ...(signers === undefined ? {} : { allowedSigners: readNamed(signers) }),
+    ...(keys === undefined ? {} : { openPgpKeys: readNamed(keys) }),
+    ...(pollSeconds === undefined ? {} : { pollSeconds }),
   };
 }
 
@@ -80,7 +80,10 @@ export const repoPoll: Command = {
   flags: projectFlag,
   examples: ['sally repo poll orders'],
   run: async (invocation) => {
-    const answer = await connect(invocation).repositories.poll(projectOf(invocation), invocation.arg(0));
+    const done = invocation.out.progress(`fetching ${invocation.arg(0)}`);
+    const answer = await connect(invocation)
+      .repositories.poll(projectOf(invocation), invocation.arg(0))
+      .finally(done);
     invocation.out.data(answer, () => `${answer.started} runs started`);
     return undefined;
   },

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import type { RunDetail } from '@sallyport/contract';
 import { Fault } from '@sallyport/formats';
 import type { Client } from '@sallyport/sdk';
 import type { Command, Invocation } from '../../command.ts';
 import { connect, projectFlag, projectOf } from '../../connect.ts';
 import { runProgram } from '../../programs.ts';
+import { awaitRun, describeStep, lastWords, type Target } from './follow.ts';
 
 export const run: Command = {
   name: ['run'],
@@ -27,12 +27,18 @@ export const run: Command = {
   run: async (invocation) => (invocation.on('local') ? runLocally(invocation) : runOnServer(invocation)),
 };
 
-function runLocally({ flag, out, settings }: Invocation): number {
-  const data = join(settings.dataDirectory, 'local');
-  const sandbox = runProgram('agent', ['ensure-sandbox']);
+async function runLocally(invocation: Invocation): Promise<number> {
+  const { flag, out, settings } = invocation;
+  const sandbox = await runProgram(invocation, 'agent', ['ensure-sandbox']);
   if (sandbox !== 0) return sandbox;
-  const directory = ['--directory', flag('directory') ?? '.'];
-  return runProgram('agent', ['local', '--data', data, ...directory, ...(out.json ? ['--json'] : [])]);
+  return runProgram(invocation, 'agent', [
+    'local',
+    '--data',
+    join(settings.dataDirectory, 'local'),
+    '--directory',
+    flag('directory') ?? '.',
+    ...(out.json ? ['--json'] : []),
+  ]);
 }
 
 async function runOnServer(invocation: Invocation): Promise<number> {
@@ -41,28 +47,41 @@ async function runOnServer(invocation: Invocation): Promise<number> {
   const project = projectOf(invocation);
   const repository = invocation.args[0] ?? (await onlyRepository(client, project));
   const [ref, commit] = [flag('ref'), flag('commit')];
-  const started = await client.runs.start(project, {
-    repository,
-    ...(ref === undefined ? {} : { ref }),
-    ...(commit === undefined ? {} : { commit }),
-  });
+  const fetched = out.progress(`fetching ${repository}`);
+  const started = await client.runs
+    .start(project, {
+      repository,
+      ...(ref === undefined ? {} : { ref }),
+      ...(commit === undefined ? {} : { commit }),
+    })
+    .finally(fetched);
   if (!invocation.on('wait')) {
     out.data(started, () => started.id);
     out.note(`sally logs ${started.id} --follow shows what its steps print`);
     return 0;
   }
-  const ended = await waitFor(invocation, client, project, started.id);
-  out.data(ended, () => ended.run.image ?? '');
-  if (ended.run.state === 'succeeded') return 0;
+  return waitFor(invocation, { client, project, runId: started.id });
+}
+
+async function waitFor({ out, whenInterrupted }: Invocation, target: Target): Promise<number> {
+  const { runId } = target;
+  whenInterrupted(() =>
+    out.note(`run ${runId} goes on: sally logs ${runId} --follow, sally cancel ${runId}`),
+  );
+  const done = out.progress(`run ${runId}`);
+  const ended = await awaitRun(target, (step) => out.note(describeStep(step))).finally(done);
+  const { run } = ended;
+  out.data(ended, () => run.image ?? '');
+  if (run.state === 'succeeded') return 0;
+  const last = await lastWords(target, ended);
+  if (last !== undefined && last.text !== '') {
+    out.note(`the last lines of step ${last.step.name}:`);
+    out.quote(`${last.text}\n`);
+  }
   out.error(
-    new Fault(
-      'precondition',
-      'run.not_succeeded',
-      `run ${started.id} ${ended.run.state}: ${ended.run.reason ?? ''}`,
-      {
-        hint: `sally logs ${started.id} shows what its steps printed`,
-      },
-    ),
+    new Fault('precondition', 'run.not_succeeded', `run ${runId} ${run.state}: ${run.reason ?? ''}`, {
+      hint: `sally logs ${runId} shows what its steps printed`,
+    }),
   );
   return 1;
 }
@@ -73,25 +92,4 @@ async function onlyRepository(client: Client, project: string): Promise<string> 
   throw new Fault('invalid', 'cli.repository', `expected the name of a repository of ${project}`, {
     hint: 'sally repo list shows them',
   });
-}
-
-const ended = new Set(['succeeded', 'failed', 'cancelled']);
-
-async function waitFor(
-  invocation: Invocation,
-  client: Client,
-  project: string,
-  runId: string,
-): Promise<RunDetail> {
-  const told = new Set<string>();
-  for (;;) {
-    const detail = await client.runs.get(project, runId);
-    for (const step of detail.steps) {
-      const line = `step ${step.name} ${step.status}`;
-      if (step.status !== 'pending' && !told.has(`${step.attempt} ${line}`)) invocation.out.note(line);
-      told.add(`${step.attempt} ${line}`);
-    }
-    if (ended.has(detail.run.state)) return detail;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-  }
 }

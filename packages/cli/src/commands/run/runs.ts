@@ -7,18 +7,21 @@ import { table } from '../../printer.ts';
 export const runs: Command = {
   name: ['runs'],
   summary: 'list runs, newest first, or show one with its steps',
-  args: [{ name: 'RUN', optional: true, doc: 'the id of a run' }],
+  args: [{ name: 'RUN', optional: true, doc: 'the id of a run, or latest' }],
   flags: {
     ...projectFlag,
-    limit: { type: 'string', short: 'n', value: 'COUNT', doc: 'how many, default 20' },
+    limit: { type: 'string', short: 'n', value: 'COUNT', doc: 'how many, at most 200, default 20' },
   },
-  examples: ['sally runs', 'sally runs run_0199…', 'sally runs --json | jq .'],
+  examples: ['sally runs', 'sally runs latest', 'sally runs --json | jq .'],
   run: async (invocation) => {
     const client = connect(invocation);
     const project = projectOf(invocation);
-    const [runId] = invocation.args;
-    if (runId !== undefined) return showOne(invocation, client, project, runId);
-    const found = await client.runs.list(project, Number(invocation.flag('limit') ?? '20'));
+    const limit = invocation.count('limit', 1, 200) ?? 20;
+    const [wanted] = invocation.args;
+    if (wanted !== undefined) {
+      return showOne(invocation, client, project, await runIdOf(client, project, wanted));
+    }
+    const found = await client.runs.list(project, limit);
     invocation.out.data(found, () =>
       table(
         ['RUN', 'STATE', 'COMMIT', 'REF', 'TRUST', 'SIGNED', 'IMAGE', 'STARTED'],
@@ -62,36 +65,28 @@ async function showOne(
   return undefined;
 }
 
-export const logs: Command = {
-  name: ['logs'],
-  summary: 'print what the steps of a run printed, with secrets masked',
-  args: [
-    { name: 'RUN', doc: 'the id of a run, or latest' },
-    { name: 'STEP', optional: true, doc: 'one step, default all in order' },
-  ],
-  flags: { ...projectFlag, follow: { type: 'boolean', short: 'f', doc: 'go on until the run has ended' } },
-  examples: ['sally logs latest', 'sally logs run_0199… install --follow'],
+export const cancel: Command = {
+  name: ['cancel'],
+  summary: 'cancel a run that goes on',
+  args: [{ name: 'RUN', doc: 'the id of a run, or latest' }],
+  flags: {
+    ...projectFlag,
+    reason: { type: 'string', short: 'm', value: 'TEXT', doc: 'why, for the record' },
+  },
+  examples: ['sally cancel latest --reason "wrong branch"'],
   run: async (invocation) => {
     const client = connect(invocation);
     const project = projectOf(invocation);
-    const runId = invocation.arg(0) === 'latest' ? await latest(client, project) : invocation.arg(0);
-    const wanted = invocation.args[1];
-    const { steps } = await client.runs.get(project, runId);
-    const last = Math.max(...steps.map((step) => step.attempt));
-    for (const step of steps.filter((each) => each.attempt === last)) {
-      if (wanted !== undefined && step.name !== wanted) continue;
-      if (wanted === undefined) invocation.out.note(`step ${step.name}`);
-      for await (const chunk of await client.runs.log(project, runId, step.name, {
-        follow: invocation.on('follow'),
-      })) {
-        invocation.out.bytes(chunk);
-      }
-    }
+    const runId = await runIdOf(client, project, invocation.arg(0));
+    const run = await client.runs.cancel(project, runId, invocation.flag('reason') ?? 'no reason given');
+    invocation.out.data(run, () => `${run.id} ${run.state}`);
     return undefined;
   },
 };
 
-async function latest(client: Client, project: string): Promise<string> {
+/** A run by its id, or the newest one. */
+export async function runIdOf(client: Client, project: string, text: string): Promise<string> {
+  if (text !== 'latest') return text;
   const [run] = await client.runs.list(project, 1);
   if (run !== undefined) return run.id;
   throw new Fault('not_found', 'cli.no_run', `expected a run of ${project}, found none`, {

@@ -6,18 +6,17 @@ export const config: Command = {
   summary: 'print the configuration of the server with the source of each value, secrets masked',
   flags: {
     config: { type: 'string', value: 'FILE', doc: 'configuration file' },
-    data: { type: 'string', value: 'DIR', doc: 'data directory' },
+    data: { type: 'string', value: 'DIR', doc: 'data directory, default the one that sally up takes' },
   },
   examples: ['sally config', 'sally config --config sallyport.config.yaml --json'],
-  run: async ({ out, flag }) => {
-    const pass = (name: string): string[] => {
-      const value = flag(name);
-      return value === undefined ? [] : [`--${name}`, value];
-    };
-    return runProgram('server', [
+  run: (invocation) => {
+    const { flag, out, settings } = invocation;
+    const file = flag('config');
+    return runProgram(invocation, 'server', [
       'config',
-      ...pass('config'),
-      ...pass('data'),
+      '--data-directory',
+      flag('data') ?? settings.dataDirectory,
+      ...(file === undefined ? [] : ['--config', file]),
       ...(out.json ? ['--json'] : []),
     ]);
   },

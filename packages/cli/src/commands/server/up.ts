@@ -1,9 +1,9 @@
-import type { ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from '@sallyport/formats';
 import type { Command, Invocation } from '../../command.ts';
-import { readyLine, runProgram, startProgram, stopProgram } from '../../programs.ts';
+import { createHousehold } from '../../household.ts';
+import { runProgram } from '../../programs.ts';
 
 export const up: Command = {
   name: ['up'],
@@ -19,6 +19,7 @@ export const up: Command = {
       doc: 'show the logs here instead of writing them below the data directory',
     },
   },
+  handlesSignals: true,
   examples: ['sally up', 'sally up --data ./.sallyport --listen 127.0.0.1:9000', 'sally up --verbose'],
   run,
 };
@@ -26,56 +27,52 @@ export const up: Command = {
 async function run(invocation: Invocation): Promise<number> {
   const { out, settings } = invocation;
   const data = invocation.flag('data') ?? settings.dataDirectory;
-  mkdirSync(join(data, 'logs'), { recursive: true, mode: 0o700 });
+  const listen = listenFlags(invocation.flag('listen'));
   const withAgent = !invocation.on('no-agent');
+  mkdirSync(data, { recursive: true, mode: 0o700 });
   // A missing sandbox is found before anything is started: a step never runs without one.
-  if (withAgent && runProgram('agent', ['ensure-sandbox']) !== 0) return 1;
+  if (withAgent && (await runProgram(invocation, 'agent', ['ensure-sandbox'])) !== 0) return 1;
 
-  const log = (name: string): 'inherit' | number =>
-    invocation.on('verbose') ? 'inherit' : openSync(join(data, 'logs', `${name}.log`), 'a', 0o600);
+  const household = createHousehold(out, invocation.on('verbose') ? undefined : join(data, 'logs'));
   const config = invocation.flag('config');
   const started = out.progress(`starting in ${data}`);
-  const server = start('server', log('server'), [
-    '--local-agent',
-    '--data-directory',
-    data,
-    ...listenFlags(invocation.flag('listen')),
-    ...(config === undefined ? [] : ['--config', config]),
-  ]);
-  const ready = await readyLine(server, 'server').finally(() => started());
-  const address = String(ready['address']);
-  const agent = withAgent
-    ? start('agent', log('agent'), [
-        'run',
-        '--address',
-        address,
-        '--token-file',
-        join(data, 'agent-token'),
-        '--data',
-        join(data, 'agent'),
-      ])
-    : undefined;
-  if (agent !== undefined) await readyLine(agent, 'agent');
-  announce(invocation, address, ready['bootstrapToken'], data);
-  return wait(out, server, agent);
+  try {
+    const server = await household.start('server', [
+      '--local-agent',
+      '--data-directory',
+      data,
+      ...listen,
+      ...(config === undefined ? [] : ['--config', config]),
+    ]);
+    const address = String(server?.['address']);
+    const agent = withAgent && server !== undefined ? agentFlags(address, data) : undefined;
+    const up = agent === undefined ? server : await household.start('agent', agent);
+    started();
+    if (server !== undefined && up !== undefined)
+      announce(invocation, address, server['bootstrapToken'], data);
+  } catch (error) {
+    started();
+    await household.stop();
+    throw error;
+  }
+  return household.untilStopped();
 }
 
 function listenFlags(listen: string | undefined): readonly string[] {
   if (listen === undefined) return [];
   const [, host, port] = /^(.+):([0-9]{1,5})$/.exec(listen) ?? [];
   if (host === undefined || port === undefined) {
-    throw new Fault('invalid', 'cli.usage', `expected HOST:PORT, got '${listen}'`);
+    throw new Fault('invalid', 'cli.usage', `expected --listen to be HOST:PORT, got '${listen}'`);
   }
   return ['--listen-host', host.replace(/^\[|\]$/g, ''), '--listen-port', port];
 }
 
-function start(name: 'server' | 'agent', stderr: 'inherit' | number, args: readonly string[]): ChildProcess {
-  const child = startProgram(name, args, stderr);
-  if (typeof stderr === 'number') closeSync(stderr);
-  return child;
+function agentFlags(address: string, data: string): readonly string[] {
+  const token = join(data, 'agent-token');
+  return ['run', '--address', address, '--token-file', token, '--data', join(data, 'agent')];
 }
 
-function announce({ out }: Invocation, address: string, token: unknown, data: string): void {
+function announce({ out, on }: Invocation, address: string, token: unknown, data: string): void {
   const bootstrapToken = typeof token === 'string' ? token : undefined;
   out.line(
     {
@@ -97,35 +94,5 @@ function announce({ out }: Invocation, address: string, token: unknown, data: st
             ]),
       ].join('\n'),
   );
-  out.note(`logs are in ${join(data, 'logs')}; Ctrl-C stops`);
-}
-
-async function wait(
-  out: Invocation['out'],
-  server: ChildProcess,
-  agent: ChildProcess | undefined,
-): Promise<number> {
-  const asked = new Promise<'asked'>((resolve) => {
-    process.once('SIGINT', () => resolve('asked'));
-    process.once('SIGTERM', () => resolve('asked'));
-  });
-  const died = (name: string, child: ChildProcess): Promise<string> =>
-    new Promise((resolve) => {
-      child.once('exit', (code, signal) =>
-        resolve(`the ${name} ended unexpectedly with ${signal ?? `status ${code}`}`),
-      );
-    });
-  const why = await Promise.race([
-    asked,
-    died('server', server),
-    ...(agent === undefined ? [] : [died('agent', agent)]),
-  ]);
-  const stopped = out.progress('stopping');
-  // Agent first: it hands its work back while there is still a server to hand it to.
-  if (agent !== undefined) await stopProgram(agent);
-  await stopProgram(server);
-  stopped('stopped');
-  if (why === 'asked') return 0;
-  out.warn(why);
-  return 1;
+  out.note(on('verbose') ? 'Ctrl-C stops' : `logs are in ${join(data, 'logs')}; Ctrl-C stops`);
 }
