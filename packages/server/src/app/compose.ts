@@ -121,6 +121,7 @@ export async function compose(
     authorize: identity.authorize,
     personOf: async (email) => (await identity.findPersonByEmail(email))?.id,
     eventsOf: async (resource, limit) => (await ledger.eventsOf(resource, limit)).events,
+    agrees: ledger.agrees,
   });
   const journey = createJourney({ db, log, jobs, pipeline, registry, signing, release });
   jobs.every('keyring.rewrap', 60, async () => {

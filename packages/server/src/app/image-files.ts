@@ -13,8 +13,16 @@ export async function imageFiles(registry: Registry, repository: string, digest:
   for (const layer of parseImageManifest(content).layers) {
     const blob = await registry.openBlob(repository, layer.digest);
     const tar = unpacked(layer.mediaType, blob.stream());
-    for await (const entry of readTar(tar, { maxBytes: maxLayerBytes, links: 'rooted' })) {
-      if (entry.type === 'file') files.add(entry.path);
+    try {
+      for await (const entry of readTar(tar, { maxBytes: maxLayerBytes, links: 'rooted' })) {
+        if (entry.type === 'file') files.add(entry.path);
+      }
+    } catch (cause) {
+      // What was pushed is not gzip: no fault of ours, and no better at the next try.
+      if (!(cause instanceof Error && 'code' in cause && String(cause.code).startsWith('Z_'))) throw cause;
+      throw new Fault('invalid', 'journey.layer_broken', `expected layer ${layer.digest} to be whole gzip`, {
+        cause,
+      });
     }
   }
   return [...files].sort();

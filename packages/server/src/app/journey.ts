@@ -69,10 +69,11 @@ export function createJourney(deps: JourneyDeps): { resume(): Promise<void> } {
         case 'invalid':
         case 'integrity':
         case 'precondition':
+        // An image that was never pushed, a layer that is not there: its agent said so before, and asking again is no help.
+        case 'not_found':
           return { state: 'failed', detail: { reason: `${error.message} [${error.code}]` } };
         case 'unauthenticated':
         case 'denied':
-        case 'not_found':
         case 'conflict':
         case 'exhausted':
         case 'unavailable':
@@ -129,16 +130,22 @@ export function createJourney(deps: JourneyDeps): { resume(): Promise<void> } {
   async function offer(record: BuildRecord): Promise<void> {
     const { run, definition, definitionDigest } = record;
     const { project, service } = run;
-    await db.write((tx) =>
-      release.declare(tx, {
-        project,
-        service,
-        ociRepository: repositoryOf(record),
-        definition,
-        repository: run.repository,
-        definitionDigest: parseDigest(definitionDigest),
-      }),
-    );
+    const before = (await release.serviceOf(project, service))?.definitionCommit;
+    // An old commit may be built and released again, under the gates of today.
+    if (before === undefined || (await pipeline.runs.supersedes(run.id, before))) {
+      await db.write((tx) =>
+        release.declare(tx, {
+          project,
+          service,
+          ociRepository: repositoryOf(record),
+          definition,
+          repository: run.repository,
+          definitionDigest: parseDigest(definitionDigest),
+          definitionCommit: run.definitionCommit ?? run.commit,
+          ...(before === undefined ? {} : { supersedes: before }),
+        }),
+      );
+    }
     await release.offer({
       project,
       service,

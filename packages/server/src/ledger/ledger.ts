@@ -6,8 +6,8 @@ import {
   proofHashes,
   tileWidth,
 } from '@sallyport/formats';
-import type { Audit, AuditedTable, Clock, Db, Ids, Log, Tx } from '#platform';
-import { type EventEntry, readEntry } from './events.ts';
+import type { Audit, AuditedTable, Clock, Db, Ids, Json, Log, Tx } from '#platform';
+import { type EventEntry, readEntry, stateHashOf } from './events.ts';
 import { createHeads, type LedgerSigner } from './head.ts';
 import { createOutbox } from './outbox.ts';
 import { createProofs, type LogProof } from './proofs.ts';
@@ -54,6 +54,11 @@ export interface Ledger extends Audit {
   /** Events of one resource that have a place, newest first. `limit` is at most 500. */
   eventsOf(resource: string, limit: number, before?: number): Promise<EventPage>;
   /**
+   * Whether `state` is what was last recorded of a resource, pending entries included, as the transaction sees them.
+   * For rows that decide something: whoever changed one past the server is refused at once, not at the next `verify`.
+   */
+  agrees(tx: Tx, resource: string, state: Json): Promise<boolean>;
+  /**
    * Replays the whole log and compares it with itself, with every checkpoint, and with the tables. Reads page by page
    * while the ledger goes on; differences are findings, not throws. `remembered` are checkpoints that were kept
    * outside of the database: only they can show that the whole database was set back.
@@ -78,6 +83,8 @@ export interface LedgerDeps {
 }
 
 const maxPage = 500;
+/** Nearly every event of what decides something has a state; the newest few are enough to find the last one. */
+const lookedBack = 20;
 
 export function createLedger(deps: LedgerDeps): Ledger {
   return createLedgerOn(ledgerStore, deps);
@@ -149,6 +156,22 @@ export function createLedgerOn(store: LedgerStore, deps: LedgerDeps): Ledger {
         return entry.kind === 'event' ? [{ ...entry.event, leafIndex }] : [];
       });
       return rows.length > size && last !== undefined ? { events, next: last.leafIndex } : { events };
+    },
+    agrees: async (tx, resource, state) => {
+      const bodies = [
+        ...(await store.listPendingOf(tx, resource)).map((entry) => entry.body),
+        ...(await store.listByResource(tx, resource, Number.MAX_SAFE_INTEGER, lookedBack)).map(
+          (row) => row.body,
+        ),
+      ];
+      for (const body of bodies) {
+        const entry = readEntry(body);
+        // The column beside the body could lie; and an event without a state says nothing about it.
+        if (entry.resource !== resource) return false;
+        if (entry.kind === 'event' && entry.event.stateHash !== undefined)
+          return entry.event.stateHash === stateHashOf(state);
+      }
+      return false;
     },
     verify: (tables, onProgress, remembered) => verifier.verify(tables, onProgress, remembered),
   };

@@ -63,6 +63,16 @@ export const ledgerStore: LedgerStore = {
       .execute();
     return rows.map(toPending);
   },
+  async listPendingOf(tx, resource) {
+    const rows = await tablesOf<Tables>(tx)
+      .selectFrom('ledger_outbox')
+      .selectAll()
+      .where('resource', '=', resource)
+      .where('refused', '=', false)
+      .orderBy('seq', 'desc')
+      .execute();
+    return rows.map(toPending);
+  },
   async findPending(tx, entryIds) {
     if (entryIds.length === 0) return [];
     const rows = await tablesOf<Tables>(tx)

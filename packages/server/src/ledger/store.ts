@@ -34,6 +34,8 @@ export interface LedgerStore {
   /** The oldest pending entries that are not refused, locked. */
   takePending(tx: Tx, limit: number): Promise<readonly PendingEntry[]>;
   listPending(tx: Tx, afterSeq: number, limit: number): Promise<readonly PendingEntry[]>;
+  /** Pending entries of one resource that are not refused, newest first. */
+  listPendingOf(tx: Tx, resource: string): Promise<readonly PendingEntry[]>;
   findPending(tx: Tx, entryIds: readonly string[]): Promise<readonly PendingEntry[]>;
   refusePending(tx: Tx, seqs: readonly number[]): Promise<void>;
   deletePending(tx: Tx, seqs: readonly number[]): Promise<void>;

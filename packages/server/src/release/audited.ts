@@ -1,14 +1,48 @@
+import { digestOf, utf8 } from '@sallyport/formats';
 import type { AuditedTable } from '#platform';
 import { nameOf, resourceOf } from './context.ts';
+import { deploymentStore } from './deployment/store.pg.ts';
 import { promotionState } from './promotion/promotion.ts';
 import { promotionStore } from './store.pg.ts';
-import type { Approval, Hold, Service } from './store.ts';
+import type { Approval, Desired, Hold, Release, Service } from './store.ts';
 
 /** The audited state of each kind of row: what is recorded with every change, and compared by `ledger verify`. */
 
 export function serviceState(service: Service) {
   const { ociRepository, repository, definitionDigest } = service;
-  return { ociRepository, repository, definitionDigest };
+  // Of the row itself: the digest column beside it could stay as it was while the gates go.
+  const definition = digestOf(utf8(JSON.stringify(service.definition)));
+  const { definitionCommit: commit = null } = service;
+  return { ociRepository, repository, definitionDigest, definition, commit };
+}
+
+export function releaseState(release: Release) {
+  const { project, service, digest, commit, runId, author, offeredAt } = release;
+  const { email = null, personId = null } = author;
+  return {
+    project,
+    service,
+    digest,
+    commit,
+    runId,
+    author: { email, personId },
+    at: offeredAt.toISOString(),
+  };
+}
+
+export function desiredState({ digest, promotionId, published }: Desired) {
+  const bundles =
+    published === undefined
+      ? null
+      : {
+          statement: digestOf(utf8(published.statement)),
+          verdict: digestOf(utf8(published.verdict)),
+        };
+  return { digest, promotionId, published: bundles };
+}
+
+export function desiredResource(desired: Desired): string {
+  return resourceOf('desired', desired, String(desired.revision));
 }
 
 export function approvalState(approval: Approval) {
@@ -22,7 +56,7 @@ export function holdState(hold: Hold) {
   return { actor: { kind, id }, reason: hold.reason, since: hold.since.toISOString() };
 }
 
-/** What `ledger verify` compares with: promotions, approvals, holds and declarations, as last recorded. */
+/** What `ledger verify` compares with: everything here that decides what runs where, as last recorded. */
 export function releaseAudited(): AuditedTable[] {
   const store = promotionStore;
   return [
@@ -37,6 +71,18 @@ export function releaseAudited(): AuditedTable[] {
       kind: 'approval',
       states: async (tx) =>
         (await store.listApprovals(tx)).map((each) => [`approval/${each.id}`, approvalState(each)] as const),
+    },
+    {
+      kind: 'release',
+      states: async (tx) =>
+        (await store.listReleases(tx)).map((each) => [`release/${each.id}`, releaseState(each)] as const),
+    },
+    {
+      kind: 'desired',
+      states: async (tx) =>
+        (await deploymentStore.listDesired(tx)).map(
+          (each) => [desiredResource(each), desiredState(each)] as const,
+        ),
     },
     {
       kind: 'hold',

@@ -1,5 +1,5 @@
 import { type Digest, Fault } from '@sallyport/formats';
-import type { Actor, Audit, Authorize, Clock, Db, Ids, Jobs, Tx } from '#platform';
+import type { Actor, Audit, Authorize, Clock, Db, Ids, Jobs, Json, Tx } from '#platform';
 import type { Signing } from '#signing';
 import { deploymentStore as deployments } from './deployment/store.pg.ts';
 import { compilePolicy, type EnvironmentPolicy, type Policy } from './policy/policy.ts';
@@ -26,6 +26,8 @@ export interface ReleaseDeps {
   readonly personOf: (email: string) => Promise<string | undefined>;
   /** Events of one resource, newest first, as the ledger has them; for `trace`. */
   readonly eventsOf: (resource: string, limit: number) => Promise<readonly ResourceEvent[]>;
+  /** Whether a state is what the ledger last heard of a resource. */
+  readonly agrees: (tx: Tx, resource: string, state: Json) => Promise<boolean>;
 }
 
 export interface ResourceEvent {
@@ -88,6 +90,20 @@ export function createContext(deps: ReleaseDeps) {
   }
 
   /**
+   * Before anything is signed for what a row says: it is what this server last wrote there, or nothing is done. Whoever
+   * can write to the database but not speak for the server gets no gate opened by it.
+   */
+  async function assertRecorded(tx: Tx, resource: string, state: Json): Promise<void> {
+    if (await deps.agrees(tx, resource, state)) return;
+    throw new Fault(
+      'integrity',
+      'release.row_altered',
+      `expected the row of ${resource} to be as it was recorded, got another`,
+      { hint: 'it was changed past the server: run "sally ledger verify" and restore it from a backup' },
+    );
+  }
+
+  /**
    * The only way a promotion changes: legal transition, row and event in the caller's transaction, in which the row is
    * locked. It wakes nobody: inside `advance` the wake that is being handled covers what follows, also after a crash,
    * and one more would make a waiting promotion judge itself for ever. Whoever moves one from outside wakes it.
@@ -139,7 +155,7 @@ export function createContext(deps: ReleaseDeps) {
     });
   }
 
-  return { ...deps, store, deployments, resolve, policyOf, move, write, record };
+  return { ...deps, store, deployments, resolve, policyOf, assertRecorded, move, write, record };
 }
 
 export type Context = ReturnType<typeof createContext>;

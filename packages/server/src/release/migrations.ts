@@ -136,4 +136,11 @@ export const releaseMigrations: Migration[] = [
       create index release_drift_place on release_drift (project, service, environment, at);
     `,
   },
+  {
+    name: 'release/0003-definition-commit',
+    sql: `
+      -- Which commit brought the definition, so that an older one does not take its place.
+      alter table release_services add column definition_commit text;
+    `,
+  },
 ];

@@ -2,7 +2,7 @@ import type { Definition, DeployReport } from '@sallyport/contract';
 import { type Digest, Fault } from '@sallyport/formats';
 import type { Actor, Authorize, Tx } from '#platform';
 import { approvalStatement } from '#signing';
-import { approvalState, holdState, serviceState } from './audited.ts';
+import { approvalState, holdState, releaseState, serviceState } from './audited.ts';
 import {
   approvalQueue,
   createContext,
@@ -30,6 +30,10 @@ export interface Declaration {
   /** From the protected ref, checked against its schema, with its environments in order. */
   readonly definition: Definition;
   readonly definitionDigest: Digest;
+  /** The commit on the protected branch that brought it. */
+  readonly definitionCommit?: string;
+  /** The commit it was found to supersede; another one meanwhile refuses, so that the caller looks again. */
+  readonly supersedes?: string;
 }
 
 export interface Offer {
@@ -62,7 +66,27 @@ export function createRelease(deps: ReleaseDeps) {
   /** Compiles the gates (Fault invalid with position) and makes this definition the one that judges from now on. */
   async function declare(tx: Tx, declaration: Declaration): Promise<void> {
     compilePolicy(declaration.definition, declaration.repository);
-    const service: Service = { ...declaration, declaredAt: clock.now() };
+    // Two runs that end together must not both take the place of the same definition.
+    await store.lockPlace(tx, { ...declaration, environment: '' });
+    const before = await store.findService(tx, declaration.project, declaration.service);
+    if (before !== undefined && before.repository !== declaration.repository) {
+      // Else whoever may push to any repository of the project could bring gates of their own for another's service.
+      throw new Fault(
+        'precondition',
+        'release.service_taken',
+        `expected ${nameOf(declaration)} from repository ${before.repository}, got it from ${declaration.repository}`,
+        { hint: 'a service belongs to the repository that declared it first: give this one another name' },
+      );
+    }
+    const { supersedes, ...declared } = declaration;
+    if (before?.definitionCommit !== undefined && before.definitionCommit !== supersedes) {
+      throw new Fault(
+        'conflict',
+        'release.definition_moved',
+        `expected the definition of commit ${supersedes ?? 'none'}, found that of ${before.definitionCommit}`,
+      );
+    }
+    const service: Service = { ...declared, declaredAt: clock.now() };
     await store.putService(tx, service);
     await audit.record(tx, {
       type: 'release.service.declared',
@@ -95,6 +119,7 @@ export function createRelease(deps: ReleaseDeps) {
           type: 'release.release.offered',
           actor: { kind: 'system', id: 'system' },
           resource: `release/${release.id}`,
+          state: releaseState(release),
           detail: {
             service: nameOf(offered),
             digest: offered.digest,
@@ -212,6 +237,7 @@ export function createRelease(deps: ReleaseDeps) {
   async function sealApproval(id: string): Promise<void> {
     const { approval, service, active } = await db.read(async (tx) => {
       const found = await store.getApproval(tx, id);
+      await context.assertRecorded(tx, `approval/${id}`, approvalState(found));
       return {
         approval: found,
         service: await store.findService(tx, found.project, found.service),
@@ -330,6 +356,7 @@ export function createRelease(deps: ReleaseDeps) {
     promote,
     rollback,
     approve,
+    sealApproval,
     refuse,
     hold,
     unhold,
@@ -349,6 +376,7 @@ export function createRelease(deps: ReleaseDeps) {
     status: views.status,
     trace: views.trace,
     promotions: (project: string, limit = 100) => db.read((tx) => store.listPromotions(tx, project, limit)),
+    serviceOf: (project: string, service: string) => db.read((tx) => store.findService(tx, project, service)),
     services: (project: string) => db.read((tx) => store.listServices(tx, project)),
     authorize: deps.authorize satisfies Authorize,
     /** The newest revision that may be given secrets: only what is published is real. */

@@ -14,6 +14,7 @@ export interface ServiceRow {
   repository: string;
   definition: unknown;
   definition_digest: string;
+  definition_commit: string | null;
   declared_at: Date;
 }
 export interface ReleaseRow {
@@ -87,6 +88,7 @@ export function toService(row: ServiceRow): Service {
     // Checked against the schema and compiled before it was stored. `json`, not `jsonb`: the order of environments counts.
     definition: row.definition as Definition,
     definitionDigest: parseDigest(row.definition_digest),
+    ...(row.definition_commit === null ? {} : { definitionCommit: row.definition_commit }),
     declaredAt: row.declared_at,
   };
 }

@@ -42,6 +42,7 @@ export const promotionStore: PromotionStore = {
       repository: service.repository,
       definition: JSON.stringify(service.definition),
       definition_digest: service.definitionDigest,
+      definition_commit: service.definitionCommit ?? null,
       declared_at: service.declaredAt,
     };
     await tablesOf<Tables>(tx)

@@ -10,6 +10,7 @@ export interface Service {
   readonly repository: string;
   readonly definition: Definition;
   readonly definitionDigest: Digest;
+  readonly definitionCommit?: string;
   readonly declaredAt: Date;
 }
 

@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign as signBytes } from 'node:crypto';
 import type { Definition, DeployReport, Environment, Isolation } from '@sallyport/contract';
 import { type Digest, digestOf, sha256, toHex, utf8 } from '@sallyport/formats';
 import { createLedger, type Ledger, ledgerMigrations } from '#ledger';
-import type { Actor, Audit, Authorize, Db, Jobs, Migration, Tx } from '#platform';
+import type { Actor, Audit, AuditedTable, Authorize, Db, Jobs, Migration, Tx } from '#platform';
 import {
   createSigning,
   dependenciesStatement,
@@ -11,13 +11,14 @@ import {
   runStatement,
   type Signing,
   sbomStatement,
+  signingAudited,
   signingMigrations,
   sourceStatement,
   testResultStatement,
 } from '#signing';
 import { allowAll, countingIds, type FixedClock, fixedClock, silentLog } from '../../test-support/fakes.ts';
 import { type FaultyDb, faultyDb } from './faulty-db.fixture.ts';
-import { createRelease, type Release, releaseMigrations } from './index.ts';
+import { createRelease, type Release, releaseAudited, releaseMigrations } from './index.ts';
 
 export const worldMigrations: readonly Migration[] = [
   ...ledgerMigrations,
@@ -136,6 +137,8 @@ export interface World {
   readonly signing: Signing;
   readonly release: Release;
   readonly attached: string[];
+  /** What `ledger verify` compares with. */
+  audited(): readonly AuditedTable[];
 }
 
 export interface WorldOptions {
@@ -188,8 +191,10 @@ export function createWorld(options: WorldOptions): World {
     authorize: options.authorize ?? allowAll,
     personOf: async (email) => (email.endsWith('@known.example') ? `psn_${email.split('@')[0]}` : undefined),
     eventsOf: async (resource, limit) => (await ledger.eventsOf(resource, limit)).events,
+    agrees: ledger.agrees,
   });
-  return { db, clock, jobs, ledger, signing, release, attached };
+  const audited = (): AuditedTable[] => [...releaseAudited(), ...signingAudited()];
+  return { db, clock, jobs, ledger, signing, release, attached, audited };
 }
 
 export async function declare(
@@ -225,16 +230,44 @@ const isolation: Isolation = {
   diskLimit: 'watched',
 };
 
+export interface RunShown {
+  readonly image: string;
+  readonly runId: string;
+  readonly trusted?: boolean;
+  readonly project?: string;
+  readonly service?: string;
+  readonly repository?: string;
+  readonly commit?: string;
+  readonly outcome?: 'succeeded' | 'failed';
+  /** Verify steps that passed; `unit` when absent. */
+  readonly tests?: readonly string[];
+  readonly signed?: boolean;
+  readonly signer?: string;
+  readonly dependencies?: Partial<Parameters<typeof dependenciesStatement>[0]>;
+}
+
 /** All evidence of one good run about `name`, as the pipeline would seal it. */
 export async function build(
-  { signing }: Pick<World, 'signing'>,
+  world: Pick<World, 'signing'>,
   name: string,
   service = 'orders',
 ): Promise<Digest> {
-  const digest = imageOf(name);
-  const runId = `run_${name}`;
-  const place = { project: 'shop', service };
-  const source = { repository, ref: 'refs/heads/main', commit, trust: 'trusted', trigger: 'push' } as const;
+  return sealRun(world, { image: name, runId: `run_${name}`, service });
+}
+
+/** All evidence of a run that was good, but for what is said. */
+export async function sealRun({ signing }: Pick<World, 'signing'>, shown: RunShown): Promise<Digest> {
+  const { image, runId, trusted = true, project = 'shop', service = 'orders' } = shown;
+  const { outcome = 'succeeded', tests = ['unit'], signed = true, signer = 'a@b' } = shown;
+  const digest = imageOf(image);
+  const place = { project, service };
+  const source = {
+    repository: shown.repository ?? repository,
+    ref: trusted ? 'refs/heads/main' : 'refs/pull/7/head',
+    commit: shown.commit ?? commit,
+    trust: trusted ? 'trusted' : 'untrusted',
+    trigger: trusted ? 'push' : 'pull_request',
+  } as const;
   const definitionDigest = digestOf(utf8('definition'));
   const logDigest = digestOf(utf8('log'));
   const statements = {
@@ -255,20 +288,22 @@ export async function build(
       attempt: 1,
       ...source,
       definitionDigest,
-      outcome: 'succeeded',
+      outcome,
       ...times,
       steps: [],
     }),
     source: sourceStatement({
-      project: 'shop',
-      repository,
+      project,
+      repository: source.repository,
       ref: source.ref,
-      commit,
-      signed: true,
-      signer: 'a@b',
+      commit: source.commit,
+      signed,
+      ...(signed ? { signer } : {}),
       committedAt: times.startedAt,
     }),
-    unit: testResultStatement({ runId, step: 'unit', passed: true, logDigest }),
+    ...Object.fromEntries(
+      tests.map((step) => [`test/${step}`, testResultStatement({ runId, step, passed: true, logDigest })]),
+    ),
     sbom: sbomStatement({ bomFormat: 'CycloneDX', specVersion: '1.6', components: [] }),
     dependencies: dependenciesStatement({
       ...place,
@@ -283,10 +318,15 @@ export async function build(
       complete: true,
       sbomMatchesFetched: true,
       findings: [],
+      ...shown.dependencies,
     }),
   };
   for (const [key, content] of Object.entries(statements)) {
-    await signing.seal({ key: `${runId}/${key}`, subject: { name: `shop/${service}`, digest }, ...content });
+    await signing.seal({
+      key: `${runId}/${key}`,
+      subject: { name: `${project}/${service}`, digest },
+      ...content,
+    });
   }
   return digest;
 }

@@ -1,5 +1,5 @@
 import type { Digest } from '@sallyport/formats';
-import type { Tx } from '#platform';
+import type { Json, Tx } from '#platform';
 
 export interface SealRequest {
   /** Idempotency: the same key always gives the same evidence; another content under it is refused. */
@@ -36,6 +36,8 @@ export interface EvidenceSigner {
 
 /** What signing needs of the ledger. */
 export interface EvidenceLog {
+  /** Whether a state is what the ledger last heard of a resource. */
+  agrees(tx: Tx, resource: string, state: Json): Promise<boolean>;
   appendEvidence(tx: Tx, body: Uint8Array): Promise<string>;
   proofFor(entryId: string): Promise<{
     readonly leafIndex: number;

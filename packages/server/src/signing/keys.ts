@@ -5,12 +5,13 @@ import {
   digestOf,
   equalBytes,
   Fault,
+  parseTrustRoot,
   signTrustRoot,
   type TrustRoot,
   utf8,
 } from '@sallyport/formats';
 import type { Audit, Clock, Db, Json, Tx } from '#platform';
-import type { EvidenceSigner, IdentityUris } from './evidence.ts';
+import type { EvidenceLog, EvidenceSigner, IdentityUris } from './evidence.ts';
 import { signingStore as store } from './store.pg.ts';
 import type { SigningKey } from './store.ts';
 
@@ -18,13 +19,14 @@ interface KeysDeps {
   readonly db: Db;
   readonly audit: Audit;
   readonly clock: Clock;
+  readonly ledger: Pick<EvidenceLog, 'agrees'>;
   readonly signer: () => Promise<EvidenceSigner>;
   readonly identityUris: IdentityUris;
 }
 
 /** Which keys have signed, when each began and ended, and the document that tells verifiers so. */
 export function createKeys(deps: KeysDeps) {
-  const { db, audit, clock, identityUris } = deps;
+  const { db, audit, clock, ledger, identityUris } = deps;
 
   /** Registers a key at its first use. A key that was replaced never signs again, also not on a replica that lags. */
   async function use(tx: Tx, signer: EvidenceSigner): Promise<void> {
@@ -40,13 +42,11 @@ export function createKeys(deps: KeysDeps) {
         validFrom: clock.now(),
         validUntil: undefined,
       };
+      const active = (await store.listKeys(tx)).filter(({ validUntil }) => validUntil === undefined);
       await store.activateKey(tx, known);
-      await audit.record(tx, {
-        type: 'signing.key.activated',
-        actor: { kind: 'system', id: 'system' },
-        resource: `signing-key/${known.hint}`,
-        detail: { publicKeyDigest: digestOf(known.publicKey) },
-      });
+      for (const key of active)
+        await record(tx, 'signing.key.retired', { ...key, validUntil: known.validFrom });
+      await record(tx, 'signing.key.activated', known);
     }
     if (!equalBytes(known.publicKey, signer.publicKeySpki)) {
       throw new Fault(
@@ -62,16 +62,25 @@ export function createKeys(deps: KeysDeps) {
     }
   }
 
+  function record(tx: Tx, type: string, key: SigningKey): Promise<void> {
+    return audit.record(tx, {
+      type,
+      actor: { kind: 'system', id: 'system' },
+      resource: keyResource(key),
+      state: keyState(key),
+    });
+  }
+
   /** The same document until something in it changes: ECDSA gives another signature each time, and bytes are pinned. */
   async function trustRoot(): Promise<string> {
     const signer = await deps.signer();
     const found = await db.read((tx) => readTrust(tx, signer));
-    if (found.document !== undefined) return found.document;
+    if (found.document !== undefined) return sound(found.document, found.payload);
     return db.write(async (tx) => {
       await use(tx, signer);
       const { payload, digest } = await readTrust(tx, signer);
       const document = signTrustRoot(payload, signer.keyId, (bytes) => signer.sign(bytes));
-      return store.keepTrustRoot(tx, digest, document, clock.now());
+      return sound(await store.keepTrustRoot(tx, digest, document, clock.now()), payload);
     });
   }
 
@@ -80,6 +89,16 @@ export function createKeys(deps: KeysDeps) {
     signer: EvidenceSigner,
   ): Promise<{ payload: TrustRoot; digest: Digest; document: string | undefined }> {
     const known = await store.listKeys(tx);
+    // A key in this table is believed by every verifier: one that somebody else put there must not become so.
+    for (const key of known) {
+      if (await ledger.agrees(tx, keyResource(key), keyState(key))) continue;
+      throw new Fault(
+        'integrity',
+        'signing.key_unrecorded',
+        `expected signing key ${key.hint} to be as it was recorded, got another`,
+        { hint: 'it was changed past the server: run "sally ledger verify"' },
+      );
+    }
     const ends: (number | undefined)[] = [];
     for (const key of known) {
       ends.push(key.validUntil === undefined ? undefined : await store.endOfKey(tx, key.hint));
@@ -91,6 +110,29 @@ export function createKeys(deps: KeysDeps) {
   }
 
   return { use, trustRoot };
+}
+
+/** A stored document is a copy: it must say what the keys say, and be signed by one of them. */
+function sound(document: string, payload: TrustRoot): string {
+  const kept = parseTrustRoot(document);
+  if (canonicalJson(describe(kept)) === canonicalJson(describe(payload))) return document;
+  throw new Fault(
+    'integrity',
+    'signing.trust_root_altered',
+    'expected the stored trust root to name our keys, got one that names others',
+    { hint: 'it was changed past the server: run "sally ledger verify"' },
+  );
+}
+
+export const keyResource = ({ hint }: SigningKey): string => `signing-key/${hint}`;
+
+export function keyState({ hint, publicKey, validFrom, validUntil }: SigningKey): Json {
+  return {
+    hint,
+    publicKey: digestOf(publicKey),
+    validFrom: validFrom.toISOString(),
+    validUntil: validUntil?.toISOString() ?? null,
+  };
 }
 
 function trustPayload(

@@ -173,7 +173,7 @@ describe('seal', () => {
   it('keeps a bundle that does not verify from ever being stored', async () => {
     const wrong = newSigning({
       log: (real) => ({
-        appendEvidence: real.appendEvidence,
+        ...real,
         proofFor: async (id) => ({ ...(await real.proofFor(id)), rootHash: new Uint8Array(32) }),
       }),
     });
@@ -219,15 +219,12 @@ describe('a crash', () => {
         () => ({ db: faultyDb(test.db, at, mode) }),
       ]),
     ),
-    [
-      'before the proof',
-      () => ({ log: (real) => ({ appendEvidence: real.appendEvidence, proofFor: crash }) }),
-    ],
+    ['before the proof', () => ({ log: (real) => ({ ...real, proofFor: crash }) })],
     [
       'after the proof',
       () => ({
         log: (real) => ({
-          appendEvidence: real.appendEvidence,
+          ...real,
           proofFor: (id) => real.proofFor(id).then(crash),
         }),
       }),
@@ -331,7 +328,7 @@ describe('trust root', () => {
   it('does not call a key ended while something it signed is on its way', async () => {
     const crashing = newSigning({
       log: (real) => ({
-        appendEvidence: real.appendEvidence,
+        ...real,
         proofFor: () => Promise.reject(new Crash('killed')),
       }),
     });

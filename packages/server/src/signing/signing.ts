@@ -25,7 +25,7 @@ import type {
   SealRequest,
   Signing,
 } from './evidence.ts';
-import { createKeys } from './keys.ts';
+import { createKeys, keyResource, keyState } from './keys.ts';
 import { signingStore as store } from './store.pg.ts';
 import type { Sealing } from './store.ts';
 
@@ -213,6 +213,11 @@ export function signingAudited(): AuditedTable[] {
         const rows = await store.listAll(tx);
         return rows.map((row) => [`evidence/${row.id}`, auditedState(row)] as const);
       },
+    },
+    {
+      kind: 'signing-key',
+      states: async (tx) =>
+        (await store.listKeys(tx)).map((key) => [keyResource(key), keyState(key)] as const),
     },
   ];
 }

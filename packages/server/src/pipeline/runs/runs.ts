@@ -40,6 +40,12 @@ export interface RunVerbs {
    * already changes nothing, so a journey that was interrupted may say it again.
    */
   advanceTo(tx: Tx, runId: string, state: RunState, detail?: { readonly reason?: string }): Promise<Run>;
+  /**
+   * Whether the definition of a run may take the place of the one of commit `since`: it is not older. Else a run by hand
+   * of an old commit would bring back the gates of its time. A commit that is in the history no more counts as older
+   * than the head.
+   */
+  supersedes(runId: string, since: string): Promise<boolean>;
   /** Runs that the outer journey has still to bring to an end: for its restart. */
   unfinished(): Promise<string[]>;
 }
@@ -142,6 +148,25 @@ export function createRunVerbs(deps: PollDeps, repositoryVerbs: RepositoryVerbs)
         to: state,
         actor: systemActor,
         ...(reason === undefined ? {} : { reason }),
+      });
+    },
+
+    async supersedes(runId, since) {
+      const { definitionCommit, repositoryId } = await get(runId);
+      if (definitionCommit === undefined) return false;
+      if (definitionCommit === since) return true;
+      const repository = await db.read((tx) => deps.repositories.find(tx, repositoryId));
+      if (repository === undefined) return false;
+      return mirrors.using(repository, async (mirror) => {
+        // Another replica may have fetched it.
+        if (!(await mirror.hasCommit(definitionCommit))) await mirror.fetch(repository.source);
+        if ((await mirror.hasCommit(since)) && (await mirror.isAncestor(since, definitionCommit)))
+          return true;
+        const head = await mirror.find(repository.defaultRef);
+        const rewritten =
+          head !== undefined &&
+          !((await mirror.hasCommit(since)) && (await mirror.isAncestor(since, head.commit)));
+        return rewritten && head.commit === definitionCommit;
       });
     },
 

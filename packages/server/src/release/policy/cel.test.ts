@@ -17,6 +17,7 @@ const input: GateInput = {
     tests: ['unit'],
     lockfiles: 1n,
     author: 'per_a',
+    authors: ['per_a'],
     promoter: 'per_p',
   }),
   previous: fact('Previous', { healthy: true, healthySeconds: 3600n }),

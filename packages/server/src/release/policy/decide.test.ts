@@ -54,6 +54,7 @@ function circumstances(more: Partial<Circumstances> = {}): Circumstances {
       builder,
       lockfiles: 1n,
       author: 'psn_author',
+      authors: ['psn_author', 'psn_signer'],
       promoter: 'psn_promoter',
     }),
     previous: fact('Previous', { healthy: true, healthySeconds: 7200n }),

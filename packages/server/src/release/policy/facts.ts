@@ -73,6 +73,8 @@ export const factShapes = {
     tests: 'strings',
     lockfiles: 'int',
     author: 'string',
+    /** The author and everybody who signed the commit. */
+    authors: 'strings',
     promoter: 'string',
   },
   /** How long this digest has been healthy in the environment before this one; from the agents' reports. */

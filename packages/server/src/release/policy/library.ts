@@ -216,7 +216,7 @@ function approvalClauses(parameters: GateParameters): readonly Clause[] {
     ...(groups.length === 0
       ? []
       : [`a.groups.exists(g, g in [${groups.map((g) => JSON.stringify(g)).join(', ')}])`]),
-    ...(not.includes('author') ? ['a.person != expected.author'] : []),
+    ...(not.includes('author') ? ['a.person != expected.author && !(a.person in expected.authors)'] : []),
     ...(not.includes('promoter') ? ['a.person != expected.promoter'] : []),
   ];
   const who = groups.length === 0 ? 'any person' : `a member of ${groups.join(' or ')}`;

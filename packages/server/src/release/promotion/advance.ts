@@ -7,11 +7,13 @@ import {
   type StatementContent,
   verdictStatement,
 } from '#signing';
+import { desiredResource, desiredState, serviceState } from '../audited.ts';
 import { type Context, nameOf, promotionQueue } from '../context.ts';
 import { wakeAt } from '../policy/decide.ts';
+import type { Desired } from '../store.ts';
 import type { Judge } from './judge.ts';
 import type { Opener } from './open.ts';
-import type { Promotion } from './promotion.ts';
+import { type Promotion, promotionState } from './promotion.ts';
 
 /** More steps than a promotion has; reaching it means two states lead to each other. */
 const maxSteps = 12;
@@ -37,11 +39,14 @@ export function createAdvance(context: Context, { judge }: Judge, opener: Opener
   }
 
   async function load(id: string): Promise<Promotion> {
-    const promotion = await db.read((tx) => store.find(tx, id));
-    if (promotion === undefined) {
-      throw new Fault('not_found', 'release.promotion_unknown', `expected a promotion, got ${id}`);
-    }
-    return promotion;
+    return db.read(async (tx) => {
+      const promotion = await store.find(tx, id);
+      if (promotion === undefined) {
+        throw new Fault('not_found', 'release.promotion_unknown', `expected a promotion, got ${id}`);
+      }
+      await context.assertRecorded(tx, `promotion/${id}`, promotionState(promotion));
+      return promotion;
+    });
   }
 
   /** The next state, or undefined when it rests: because it ended, or because it waits for somebody else. */
@@ -78,6 +83,7 @@ export function createAdvance(context: Context, { judge }: Judge, opener: Opener
       // The place before the row, as everybody who takes both: otherwise two could wait for each other.
       await store.lockPlace(tx, seen);
       const current = await store.getForUpdate(tx, seen.id);
+      await context.assertRecorded(tx, `promotion/${current.id}`, promotionState(current));
       const moved =
         current.state !== seen.state ||
         current.decisions !== seen.decisions ||
@@ -141,14 +147,16 @@ export function createAdvance(context: Context, { judge }: Judge, opener: Opener
     return locked(promotion, async (tx, current) => {
       if (current.automatic && (await store.findHold(tx, current)) !== undefined) return current;
       const revision = await deployments.nextRevision(tx, current);
-      await deployments.insertDesired(tx, {
+      const allocated: Desired = {
         ...placeOf(current),
         revision,
         digest: current.digest,
         promotionId: current.id,
         allocatedAt: clock.now(),
         published: undefined,
-      });
+      };
+      await deployments.insertDesired(tx, allocated);
+      await recordDesired(tx, 'release.desired.allocated', allocated);
       return context.move(tx, current, 'sealed', { revision, verdictBundle: evidence.bundleDigest });
     });
   }
@@ -197,10 +205,11 @@ export function createAdvance(context: Context, { judge }: Judge, opener: Opener
       );
     }
     const verdict = await sealVerdict(promotion);
-    const { service, allocated } = await db.read(async (tx) => ({
-      service: (await context.resolve(tx, promotion)).service,
-      allocated: await deployments.findDesired(tx, promotion, revision),
-    }));
+    const { service, allocated } = await db.read(async (tx) => {
+      const { service: declared } = await context.resolve(tx, promotion);
+      await context.assertRecorded(tx, `service/${nameOf(promotion)}`, serviceState(declared));
+      return { service: declared, allocated: await deployments.findDesired(tx, promotion, revision) };
+    });
     if (allocated === undefined) {
       throw new Fault(
         'integrity',
@@ -227,8 +236,19 @@ export function createAdvance(context: Context, { judge }: Judge, opener: Opener
         }),
       ));
     return locked(promotion, async (tx, current) => {
-      await deployments.publish(tx, current, revision, statement.bundle, verdict.bundle, clock.now());
+      const published = { statement: statement.bundle, verdict: verdict.bundle, at: clock.now() };
+      await deployments.publish(tx, current, revision, published.statement, published.verdict, published.at);
+      await recordDesired(tx, 'release.desired.published', { ...allocated, published });
       return context.move(tx, current, 'deployed', { outcome: `revision ${revision} is desired` });
+    });
+  }
+
+  function recordDesired(tx: Tx, type: string, desired: Desired): Promise<void> {
+    return context.audit.record(tx, {
+      type,
+      actor: { kind: 'system', id: 'system' },
+      resource: desiredResource(desired),
+      state: desiredState(desired),
     });
   }
 

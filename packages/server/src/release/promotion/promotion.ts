@@ -1,4 +1,4 @@
-import { type Digest, Fault } from '@sallyport/formats';
+import { type Digest, digestOf, Fault, utf8 } from '@sallyport/formats';
 import type { Actor, Json } from '#platform';
 import type { Verdict } from '../policy/decide.ts';
 
@@ -103,6 +103,8 @@ export function promotionState(promotion: Promotion): Json {
     decisions: promotion.decisions,
     outcome: promotion.outcome,
     verdict: promotion.verdict?.outcome ?? null,
+    // All of it: it is sealed as it stands in the row.
+    verdictDigest: promotion.verdict === undefined ? null : digestOf(utf8(JSON.stringify(promotion.verdict))),
     verdictBundle: promotion.verdictBundle ?? null,
     revision: promotion.revision ?? null,
     concluded: promotion.concludedAt !== undefined,
