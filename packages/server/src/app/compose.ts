@@ -158,6 +158,7 @@ export async function compose(
     db,
     clock,
     audit: ledger,
+    keyring,
     identity,
     secrets,
     ledger,

@@ -1,5 +1,6 @@
 import type { Identity } from '#identity';
 import { identityRoutes } from '#identity';
+import { type Keyring, keyringRoutes } from '#keyring';
 import { type Ledger, ledgerRoutes } from '#ledger';
 import { type Pipeline, pipelineRoutes } from '#pipeline';
 import type { Audit, AuditedTable, Clock, Db, Http } from '#platform';
@@ -13,6 +14,7 @@ export interface Contexts {
   readonly db: Db;
   readonly clock: Clock;
   readonly audit: Audit;
+  readonly keyring: Keyring;
   readonly identity: Identity;
   readonly secrets: Secrets;
   readonly ledger: Ledger;
@@ -25,7 +27,8 @@ export interface Contexts {
 
 /** Everything the server answers to, in one place. */
 export function mountRoutes(http: Http, contexts: Contexts): void {
-  const { identity, secrets, ledger, registry, signing, pipeline, release, audited } = contexts;
+  const { keyring, identity, secrets, ledger, registry, signing, pipeline, release, audited } = contexts;
+  keyringRoutes(keyring)(http);
   identityRoutes(identity)(http);
   secretsRoutes(secrets)(http);
   ledgerRoutes(ledger, audited)(http);
