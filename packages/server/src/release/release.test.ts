@@ -108,6 +108,17 @@ describe('the path', () => {
     );
   });
 
+  it('does not refuse what was promoted the moment it became healthy, before that was sealed', async () => {
+    await build(world, 'one');
+    await offer(world, 'one');
+    await settle();
+    await healthy(world, 'dev', 'one');
+
+    const { id } = await world.release.promote(promoter, { ...place('stage'), digest: imageOf('one') });
+
+    expect(await world.release.advance(id)).toMatchObject({ state: 'deployed' });
+  });
+
   it('leaves tables that the ledger agrees with', async () => {
     await toProd('one');
     await world.release.hold(promoter, place('dev'), 'freeze');

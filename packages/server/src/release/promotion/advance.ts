@@ -102,6 +102,7 @@ export function createAdvance(context: Context, { judge }: Judge, opener: Opener
 
   /** The verdict is stored before it is sealed, so that a crash in between seals the same one. */
   async function decideNow(promotion: Promotion): Promise<Promotion> {
+    await concludeBefore(promotion);
     const { kind, id } = promotion.requestedBy;
     const { verdict } = await judge(promotion, promotion.digest, kind === 'person' ? id : undefined);
     return locked(promotion, async (tx, current) => {
@@ -109,6 +110,15 @@ export function createAdvance(context: Context, { judge }: Judge, opener: Opener
       await context.write(tx, decided, 'release.promotion.decided', { outcome: verdict.outcome });
       return decided;
     });
+  }
+
+  /** Healthy in the environment before, and not yet sealed as such: it would be refused for evidence on its way. */
+  async function concludeBefore({ id, project, service, digest }: Promotion): Promise<void> {
+    const all = await db.read((tx) => store.listByDigest(tx, digest));
+    for (const each of all) {
+      const isOfService = each.project === project && each.service === service && each.id !== id;
+      if (isOfService && each.state === 'healthy' && each.concludedAt === undefined) await advance(each.id);
+    }
   }
 
   async function actOnVerdict(promotion: Promotion): Promise<Promotion> {
