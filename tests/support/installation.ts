@@ -156,7 +156,9 @@ function firstLine(
   return new Promise((resolve, reject) => {
     let text = '';
     child.once('exit', (code, signal) =>
-      reject(new Error(`the ${name} ended with ${signal ?? code} before it was ready:\n${log().slice(-4000)}`)),
+      reject(
+        new Error(`the ${name} ended with ${signal ?? code} before it was ready:\n${log().slice(-4000)}`),
+      ),
     );
     child.stdout?.on('data', (chunk: Buffer) => {
       text += chunk.toString('utf8');

@@ -63,14 +63,6 @@ export function makePackage(
   }
 }
 
-/** The Node.js that runs this test, as a package, so that tests need no other registry. */
-export function nodePackage(): Package {
-  return makePackage('test-node', '1.0.0', {
-    'package.json': JSON.stringify({ name: 'test-node', version: '1.0.0', bin: { node: 'bin/node' } }),
-    'bin/node': { copyOf: process.execPath },
-  });
-}
-
 /** An npm registry on loopback: packuments with times and tarballs, nothing else. */
 export async function startPackageRegistry(packages: readonly Package[]): Promise<PackageRegistry> {
   const known = new Map<string, Package[]>();

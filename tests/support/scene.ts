@@ -7,8 +7,8 @@ import { type Client, path } from '@sallyport/sdk';
 import { createRepository, type Repository } from '../../examples/demo/repository.ts';
 import { createSshKey } from '../../examples/demo/ssh-key.ts';
 import { freePorts, type Installation } from './installation.ts';
-import type { Package } from './package-registry.ts';
-import { tinyService } from './tiny-service.ts';
+import type { Runtime } from './runtimes.ts';
+import { tinyDefinition, tinyService } from './tiny-service.ts';
 
 export const project = 'tiny';
 export const environments = ['dev', 'stage', 'prod'] as const;
@@ -23,20 +23,22 @@ export interface Scene {
   readonly ports: Readonly<Record<EnvironmentName, number>>;
   /** Commits a version of the service that answers with `version`. */
   commitVersion(version: string, options?: { readonly branch?: string; readonly signed?: boolean }): string;
+  /** Commits a definition whose environments want another secret. */
+  commitSecret(secret: string): string;
   /** What users see: the answer of the service in an environment. */
   ask(environment: EnvironmentName): Promise<string>;
 }
 
 export async function setScene(
   installation: Installation,
-  node: Package,
+  runtime: Runtime,
   options: { readonly pollSeconds?: number } = {},
 ): Promise<Scene> {
-  const first = await installation.client().transport.json<{ issued: { token: string } }>(
-    'POST',
-    '/api/identity/login',
-    { body: { token: installation.bootstrapToken, name: 'Ada', email: 'ada@example.com' } },
-  );
+  const first = await installation
+    .client()
+    .transport.json<{ issued: { token: string } }>('POST', '/api/identity/login', {
+      body: { token: installation.bootstrapToken, name: 'Ada', email: 'ada@example.com' },
+    });
   const ada = installation.client(first.issued.token);
   const { json } = ada.transport;
   await json('PUT', '/api/identity/policies/approver', {
@@ -51,7 +53,7 @@ export async function setScene(
 
   const [dev = 0, stage = 0, prod = 0] = await freePorts(3);
   const ports = { dev, stage, prod };
-  const template = tinyService(node, ports);
+  const template = tinyService(runtime, ports);
   const key = createSshKey();
   const author = { name: 'Ada', email: 'ada@example.com', key };
   const repository = createRepository(join(installation.directory, 'tiny'), template, author);
@@ -74,21 +76,17 @@ export async function setScene(
     repository,
     ports,
     commitVersion(version, how) {
-      repository.write(join('src', 'main.mjs'), serviceSource(version));
+      repository.write(join('src', runtime.file), runtime.source(version));
       return repository.commit(`Version ${version}`, how);
+    },
+    commitSecret(secret) {
+      repository.write('sallyport.yaml', tinyDefinition(runtime, ports, secret));
+      return repository.commit(`Want ${secret}`);
     },
     ask: async (environment) =>
       (await fetch(`http://127.0.0.1:${ports[environment]}/`, { signal: AbortSignal.timeout(5000) })).text(),
   };
 }
-
-const serviceSource = (version: string): string => `import { createServer } from 'node:http';
-const greeting = process.env.GREETING;
-if (!greeting) { console.error('GREETING is not set'); process.exit(1); }
-createServer((request, response) => {
-  response.end(request.url === '/healthz' ? 'ok' : greeting + ', version ${version}');
-}).listen(Number(process.env.PORT), '127.0.0.1');
-`;
 
 /** Asks again until there is an answer. A server that is away at the moment is no answer. */
 export async function until<T>(
@@ -125,7 +123,10 @@ export const runEnded = (client: Client, runId: string, withinMs?: number): Prom
   );
 
 /** Starts a run by hand and waits for its image. */
-export async function build(client: Client, request: { ref?: string; commit?: string } = {}): Promise<RunView> {
+export async function build(
+  client: Client,
+  request: { ref?: string; commit?: string } = {},
+): Promise<RunView> {
   const { id } = await client.runs.start(project, { repository: 'tiny', ...request });
   return runEnded(client, id);
 }
@@ -147,6 +148,10 @@ export async function healthy(
     `${digest} to be healthy in ${environment}`,
     async () => {
       seen = await statusOf(client, environment);
+      const { promotion } = seen ?? {};
+      if (promotion?.digest === digest && ['refused', 'failed'].includes(promotion.state)) {
+        throw new Error(`it was ${promotion.state}: ${promotion.outcome}`);
+      }
       const isThere = seen?.running === digest && seen.sync === 'Synced' && seen.health === 'Healthy';
       return isThere ? seen : undefined;
     },
