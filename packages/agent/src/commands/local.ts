@@ -17,7 +17,7 @@ export async function buildLocally(
   const directory = resolve(values.directory ?? '.');
   const file = values.file ?? 'sallyport.yaml';
   const definition = parseDefinition(await readDefinition(join(directory, file)), { file });
-  const { builder, egress } = await createParts(required(values.data, 'data'), log, env);
+  const { builder, egress } = await createParts(resolve(required(values.data, 'data')), log, env);
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   const report = await runLocal({

@@ -1,5 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Fault, fromBase64, SecretBytes } from '@sallyport/formats';
 import { createFailover, createTransport } from '@sallyport/sdk';
 import { createDeployer, type Outside } from '../deploy/index.ts';
@@ -23,7 +23,7 @@ export async function runAgent(
   const { values, many } = readFlags(argv, ['token-file', 'data', 'name', 'environments'], [], ['address']);
   const addresses = many('address');
   required(addresses[0], 'address');
-  const directory = required(values.data, 'data');
+  const directory = resolve(required(values.data, 'data'));
   const token = (await readFile(required(values['token-file'], 'token-file'), 'utf8')).trim();
   const environments = (values.environments ?? '*').split(',');
   await mkdir(directory, { recursive: true, mode: 0o700 });

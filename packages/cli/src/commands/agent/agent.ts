@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Fault } from '@sallyport/formats';
 import type { Command } from '../../command.ts';
 import { connect } from '../../connect.ts';
@@ -92,7 +92,7 @@ export const agentRun: Command = {
         '--token-file',
         tokenFile,
         '--data',
-        flag('data') ?? join(settings.dataDirectory, 'agent'),
+        resolve(flag('data') ?? join(settings.dataDirectory, 'agent')),
         '--name',
         flag('name') ?? nameOf(hostname()),
         ...(environments === undefined ? [] : ['--environments', environments]),

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Fault } from '@sallyport/formats';
 import type { Command, Invocation } from '../../command.ts';
 import { createHousehold } from '../../household.ts';
@@ -26,7 +26,8 @@ export const up: Command = {
 
 async function run(invocation: Invocation): Promise<number> {
   const { out, settings } = invocation;
-  const data = invocation.flag('data') ?? settings.dataDirectory;
+  // Whole: server and agent run elsewhere, and give parts of it to sandboxes that have a root of their own.
+  const data = resolve(invocation.flag('data') ?? settings.dataDirectory);
   const listen = listenFlags(invocation.flag('listen'));
   const withAgent = !invocation.on('no-agent');
   mkdirSync(data, { recursive: true, mode: 0o700 });
