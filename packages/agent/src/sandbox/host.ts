@@ -29,6 +29,8 @@ export interface Host {
   readonly isolation: Isolation;
   /** Sets the process limit where no control group can. */
   readonly limitProcess: ((pid: number, processes: number) => Promise<void>) | undefined;
+  /** How long a start may take; a started sandbox lives on. */
+  readonly startMilliseconds: number;
   readonly log: Log;
 }
 
@@ -40,6 +42,8 @@ export interface HostOptions {
   readonly stepUid?: number;
   /** Leave control groups alone, as on a host that offers none. */
   readonly withoutGroups?: boolean;
+  /** 20,000 when absent: a busy host is slow, and a step must not fail for that. */
+  readonly startMilliseconds?: number;
   readonly log: Log;
 }
 
@@ -107,6 +111,7 @@ export async function prepareHost(options: HostOptions): Promise<Host> {
             });
           }
         : undefined,
+    startMilliseconds: options.startMilliseconds ?? 20_000,
     log: options.log,
   };
 }

@@ -35,6 +35,14 @@ describe('a step', () => {
     expect(await bench.run('kill -SEGV $$', { ingressPort: 9 })).toMatchObject({ exitCode: 139 });
   });
 
+  it('may run longer than its start may take', async () => {
+    const impatient = await openBench({ startMilliseconds: 1500 });
+
+    const result = await impatient.run('sleep 2.5; echo done').finally(() => impatient.close());
+
+    expect(result).toMatchObject({ outcome: 'succeeded', output: 'done\n' });
+  });
+
   it('has the environment it was given and nothing of the agent', async () => {
     process.env['SALLYPORT_LEAK'] = 'leak';
 

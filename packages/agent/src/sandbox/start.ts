@@ -20,8 +20,6 @@ export interface Started {
   readonly pid: number;
 }
 
-const startMilliseconds = 20_000;
-
 /**
  * Starts the sandbox in three moves: bwrap sets everything up and waits, we put its process 1 into the control group,
  * then let it go on. So nothing of the step ever runs outside its limits.
@@ -84,7 +82,8 @@ export async function startSandbox(host: Host, spec: SandboxSpec, limits: Limits
     feed(child, descriptors.args, encoded);
     for (const [index, bytes] of data.entries()) feed(child, descriptors.firstData + index, bytes);
 
-    const told = await Promise.race([status.pid, failed, afterStart(child)]);
+    const start = watchStart(child, host.startMilliseconds);
+    const told = await Promise.race([status.pid, failed, start.missed]).finally(() => start.end());
     const pid = child.pid === undefined ? undefined : launch.hostPid(child.pid, told);
     if (pid === undefined) {
       kill(child);
@@ -133,17 +132,27 @@ function feed(child: ChildProcess, descriptor: number, bytes: Uint8Array): void 
   stream.end(bytes);
 }
 
-async function afterStart(child: ChildProcess): Promise<never> {
-  return await new Promise<never>((_, reject) => {
-    const timer = setTimeout(() => {
-      kill(child);
-      reject(new Error(`no sandbox after ${startMilliseconds} ms`));
-    }, startMilliseconds);
-    child.once('exit', (code) => {
+/** Bounds the start and nothing after it: `end` must be called, or the timer kills what has long been running. */
+function watchStart(
+  child: ChildProcess,
+  milliseconds: number,
+): { readonly missed: Promise<never>; end(): void } {
+  const { promise: missed, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    kill(child);
+    reject(new Error(`no sandbox after ${milliseconds} ms`));
+  }, milliseconds);
+  const ended = (code: number | null): void => {
+    reject(new Error(`bwrap ended with ${code} before the sandbox was ready`));
+  };
+  child.once('exit', ended);
+  return {
+    missed,
+    end: () => {
       clearTimeout(timer);
-      reject(new Error(`bwrap ended with ${code} before the sandbox was ready`));
-    });
-  });
+      child.off('exit', ended);
+    },
+  };
 }
 
 export function kill(child: ChildProcess): void {
