@@ -127,6 +127,13 @@ export async function compose(
   jobs.every('keyring.rewrap', 60, async () => {
     await keyring.rewrapSome();
   });
+  // Wakes already bring everything to its end; these find what a lost wake or a long outage left.
+  jobs.every('signing.resume', 60, async () => {
+    await signing.resume();
+  });
+  jobs.every('release.resume', 60, async () => {
+    await release.resume();
+  });
   jobs.every('registry.garbage', 3600, async () => {
     await registry.collectGarbage({ olderThanSeconds: 24 * 3600 });
   });

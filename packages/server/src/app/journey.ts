@@ -128,8 +128,19 @@ export function createJourney(deps: JourneyDeps): { resume(): Promise<void> } {
   }
 
   async function offer(record: BuildRecord): Promise<void> {
-    const { run, definition, definitionDigest } = record;
+    const { run } = record;
     const { project, service } = run;
+    const head = await pipeline.runs.headDefinition(run.id);
+    if (head.definition.service !== service) {
+      throw new Fault(
+        'precondition',
+        'journey.service_renamed',
+        `expected the protected branch to build ${service}`,
+        {
+          hint: `it builds ${head.definition.service} now: start a run of the newest commit`,
+        },
+      );
+    }
     const before = (await release.serviceOf(project, service))?.definitionCommit;
     // An old commit may be built and released again, under the gates of today.
     if (before === undefined || (await pipeline.runs.supersedes(run.id, before))) {
@@ -138,9 +149,9 @@ export function createJourney(deps: JourneyDeps): { resume(): Promise<void> } {
           project,
           service,
           ociRepository: repositoryOf(record),
-          definition,
+          definition: head.definition,
           repository: run.repository,
-          definitionDigest: parseDigest(definitionDigest),
+          definitionDigest: parseDigest(head.digest),
           definitionCommit: run.definitionCommit ?? run.commit,
           ...(before === undefined ? {} : { supersedes: before }),
         }),
