@@ -16,6 +16,8 @@ export interface Flag {
 export interface Argument {
   readonly name: string;
   readonly optional?: boolean;
+  /** Words it may be, beside names that only the server knows. */
+  readonly values?: readonly string[];
   readonly doc: string;
 }
 

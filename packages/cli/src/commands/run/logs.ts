@@ -11,7 +11,7 @@ export const logs: Command = {
   summary: 'print what the steps of a run printed, with secrets masked',
   more: ['With --json each line is an object of its own: {"step", "attempt", "text"}.'],
   args: [
-    { name: 'RUN', doc: 'the id of a run, or latest' },
+    { name: 'RUN', doc: 'the id of a run, or latest', values: ['latest'] },
     { name: 'STEP', optional: true, doc: 'one step, default all in order' },
   ],
   flags: {

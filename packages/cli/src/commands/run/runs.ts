@@ -7,7 +7,7 @@ import { table } from '../../printer.ts';
 export const runs: Command = {
   name: ['runs'],
   summary: 'list runs, newest first, or show one with its steps',
-  args: [{ name: 'RUN', optional: true, doc: 'the id of a run, or latest' }],
+  args: [{ name: 'RUN', optional: true, doc: 'the id of a run, or latest', values: ['latest'] }],
   flags: {
     ...projectFlag,
     limit: { type: 'string', short: 'n', value: 'COUNT', doc: 'how many, at most 200, default 20' },
@@ -68,7 +68,7 @@ async function showOne(
 export const cancel: Command = {
   name: ['cancel'],
   summary: 'cancel a run that goes on',
-  args: [{ name: 'RUN', doc: 'the id of a run, or latest' }],
+  args: [{ name: 'RUN', doc: 'the id of a run, or latest', values: ['latest'] }],
   flags: {
     ...projectFlag,
     reason: { type: 'string', short: 'm', value: 'TEXT', doc: 'why, for the record' },
