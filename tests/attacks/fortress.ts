@@ -117,7 +117,7 @@ export async function addRepository(
   return { repository, key };
 }
 
-export const definitionWith = (step: string, environments: string): string => `version: 1
+export const definitionWith = (step: string, environments: string, verify = ''): string => `version: 1
 service: orders
 triggers: { push: [main], tag: ["v*"], pull_request: untrusted }
 build:
@@ -125,7 +125,7 @@ build:
   steps:
     - { name: make, run: make${step} }
   artifacts: [{ name: app, type: oci, paths: [dist], base: host, command: [./app] }]
-environments:
+${verify}environments:
 ${environments}`;
 
 export const isolation = {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, realpath, rename, rm } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Fault, fromUtf8, type TarEntry, utf8, writeTar } from '@sallyport/formats';
 import { checkCommitId, checkRefName, checkSource, checkTreePath, isRefName } from './names.ts';
 import { type Commit, parseCommit, parseTag, type Tag } from './objects.ts';
@@ -84,6 +85,7 @@ export function createMirror(git: GitProgram, directory: string): Mirror {
   return {
     async fetch(source) {
       const from = checkSource(source);
+      await refuseOwnCopies(from, dirname(directory));
       await create();
       const specs = ['heads/*', 'tags/*', 'pull/*/head', 'merge-requests/*/head'];
       const output = await inside(
@@ -166,6 +168,23 @@ export function createMirror(git: GitProgram, directory: string): Mirror {
       return toTar(entries, splitBatch(bodies, wanted), committer.epochSeconds);
     },
   };
+}
+
+/** Whoever may add a repository must not thereby read the copies of other projects' that lie beside this one. */
+async function refuseOwnCopies(source: string, copies: string): Promise<void> {
+  if (!source.startsWith('/') && !source.startsWith('file:')) return;
+  // What is not there cannot be fetched either; git says so better.
+  const real = await realpath(source.startsWith('/') ? source : fileURLToPath(source)).catch(() => '/');
+  const below = relative(await realpath(copies), real);
+  if (!/^repo_[^/]*\.git(\/|$)/.test(below)) return;
+  throw new Fault(
+    'invalid',
+    'pipeline.bad_source',
+    'expected a repository of your own, got a copy of this server',
+    {
+      hint: 'name the place that it was copied from',
+    },
+  );
 }
 
 interface TreeEntry {

@@ -1,5 +1,5 @@
 import { parseDuration, type StepGrant, type StepReport, toolsStep } from '@sallyport/contract';
-import { canonicalJson, Fault, toBase64 } from '@sallyport/formats';
+import { canonicalJson, Fault, SecretBytes, toBase64 } from '@sallyport/formats';
 import { buildEnvironment, type GrantedSecret } from '#secrets';
 import type { LogKey, Logs } from '../logs/logs.ts';
 import type { PipelineDeps } from '../ports.ts';
@@ -103,10 +103,11 @@ export function createStepVerbs(
       const { run, holder, grantId, identityToken, expiresAt, egress } = issued;
       const redeemed = grantId === undefined ? [] : await deps.secrets.redeem(grantId, holder);
       if (redeemed.length > 0) await noteSeen(claim, name, redeemed);
-      logs.protect(
-        logKey(run, name),
-        redeemed.map(({ value }) => value),
-      );
+      logs.protect(logKey(run, name), [
+        ...redeemed.map(({ value }) => value),
+        // Good for ten minutes at whoever trusts our issuer, and read by everybody who may read the log.
+        ...(identityToken === undefined ? [] : [SecretBytes.fromUtf8(identityToken)]),
+      ]);
       const secrets = redeemed.map(toSecretGrant);
       for (const { value } of redeemed) value.wipe();
       return {
@@ -172,6 +173,8 @@ export function createStepVerbs(
           detail: { step: name, attempt: leased.attempt, outcome: report.outcome, log: digest },
         });
       });
+      // After the commit: from here on nothing is appended.
+      logs.forget(logKey(run, name));
     },
   };
 }

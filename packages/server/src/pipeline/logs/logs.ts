@@ -32,6 +32,8 @@ export interface Logs {
   append(key: LogKey, offset: number, bytes: Uint8Array): Promise<number>;
   /** Makes the log durable under its digest. May be called again. */
   finish(key: LogKey): Promise<StoredLog>;
+  /** The step is over, and its log kept: what was looked for in it leaves the memory. */
+  forget(key: LogKey): void;
   /** What may be shown now, from `offset`, at most `maxBytes`. A secret that is not whole yet is held back. */
   read(key: LogKey, offset: number, maxBytes: number): Promise<Uint8Array>;
   readStored(digest: string, offset: number): AsyncIterable<Uint8Array>;
@@ -147,15 +149,22 @@ export function createLogs(directory: string, limitBytes = maxLogBytes): Logs {
       });
     },
 
+    forget(key) {
+      protectors.delete(liveFile(key));
+    },
+
     async read(key, offset, maxBytes) {
       const file = liveFile(key);
       if (!existsSync(file)) return new Uint8Array();
       const { size } = await stat(file);
-      const shown = size - Math.max(0, (protectors.get(file)?.reach ?? 0) - 1);
-      const length = Math.min(maxBytes, shown - offset);
-      if (length <= 0) return new Uint8Array();
+      const protector = protectors.get(file);
       const handle = await open(file, 'r');
       try {
+        const tail = new Uint8Array(Math.min(size, Math.max(0, (protector?.reach ?? 0) - 1)));
+        if (tail.length > 0) await handle.read(tail, 0, tail.length, size - tail.length);
+        const shown = size - (protector?.openEnd(tail) ?? 0);
+        const length = Math.min(maxBytes, shown - offset);
+        if (length <= 0) return new Uint8Array();
         const { buffer, bytesRead } = await handle.read(new Uint8Array(length), 0, length, offset);
         return buffer.subarray(0, bytesRead);
       } finally {

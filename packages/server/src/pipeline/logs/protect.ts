@@ -12,6 +12,8 @@ export interface Protector {
   readonly reach: number;
   /** Covers what is found in `bytes`, in place; true when something was. */
   cover(bytes: Uint8Array): boolean;
+  /** How many bytes at the end of `bytes` may be the begin of a value: not to be shown until more is known. */
+  openEnd(bytes: Uint8Array): number;
 }
 
 const minBytes = 4;
@@ -20,6 +22,16 @@ export function createProtector(values: readonly SecretBytes[]): Protector {
   const needles = values.flatMap(variants).toSorted((a, b) => b.length - a.length);
   return {
     reach: needles[0]?.length ?? 0,
+    openEnd(bytes) {
+      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+      let longest = 0;
+      for (const needle of needles) {
+        for (let size = Math.min(needle.length - 1, buffer.length); size > longest; size -= 1) {
+          if (buffer.compare(needle, 0, size, buffer.length - size) === 0) longest = size;
+        }
+      }
+      return longest;
+    },
     cover(bytes) {
       const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
       let found = false;
