@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path';
 import { isFault } from '@sallyport/formats';
 import type { Printer } from './printer.ts';
-import { type Program, readyLine, startProgram, stopProgram } from './programs.ts';
+import { inOurName, type Program, readyLine, startProgram, stopProgram } from './programs.ts';
 
 /**
  * The programs that one command line keeps running. They live and end together: on Ctrl-C, when one of them dies, and
@@ -89,6 +89,6 @@ function openLog(directory: string, program: Program): OpenLog {
 function quoteTail(out: Printer, { file, offset }: OpenLog): void {
   const text = readFileSync(file).subarray(offset).toString('utf8').trimEnd();
   if (text === '') return;
-  out.quote(`${text.split('\n').slice(-tailLines).join('\n')}\n`);
+  out.quote(`${inOurName(text.split('\n').slice(-tailLines).join('\n'))}\n`);
   out.note(`all of it is in ${file}`);
 }

@@ -53,11 +53,14 @@ export async function runProgram(
     await ended;
   });
   child.stderr.on('data', (chunk: Buffer) => {
-    out.quote(chunk.toString('utf8').replace(/^sallyport-(server|agent): /gm, 'sally: '));
+    out.quote(inOurName(chunk.toString('utf8')));
   });
   for await (const chunk of child.stdout) await out.bytes(chunk);
   return ended;
 }
+
+/** Whoever typed `sally` did not call a server or an agent by name. */
+export const inOurName = (text: string): string => text.replace(/^sallyport-(server|agent): /gm, 'sally: ');
 
 /** The first line a program prints on standard output is one JSON object that says it is ready. */
 export async function readyLine(

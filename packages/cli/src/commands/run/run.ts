@@ -8,8 +8,11 @@ import { awaitRun, describeStep, lastWords, type Target } from './follow.ts';
 
 export const run: Command = {
   name: ['run'],
-  summary:
-    'start a run of a repository; with --local build the working directory here, in the same sandbox, with no secrets',
+  summary: 'start a run of a repository, or with --local one of the working directory, here',
+  more: [
+    'A local run uses the same sandbox and mirror, and has no secret, no identity and no release.',
+    'Without --wait the id of the run is printed; with it the digest of the image, once there is one.',
+  ],
   args: [{ name: 'REPOSITORY', optional: true, doc: 'default the only repository of the project' }],
   flags: {
     ...projectFlag,
