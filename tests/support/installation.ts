@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Client, createClient } from '@sallyport/sdk';
+import { type Client, createClientOn, createFailover, createTransport } from '@sallyport/sdk';
 
 /** One of the real programs, as its own process: it can be killed as a power cut would, and started again. */
 export interface Program {
@@ -29,7 +29,7 @@ export interface Installation {
   readonly servers: readonly Program[];
   readonly server: Program;
   readonly agent: Program;
-  /** A client at one of the servers, the first unless said otherwise. */
+  /** A client at one of the servers, or at whichever answers. */
   client(token?: string, server?: number): Client;
   /** Works once, for the first administrator. */
   readonly bootstrapToken: string;
@@ -99,8 +99,11 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     servers,
     server,
     agent,
-    client: (token, index = 0) =>
-      createClient({ address: addresses[index] ?? '', ...(token === undefined ? {} : { token }) }),
+    client: (token, index) => {
+      const chosen = index === undefined ? addresses : addresses.slice(index, index + 1);
+      const login = token === undefined ? {} : { token };
+      return createClientOn(createFailover(chosen.map((address) => createTransport({ address, ...login }))));
+    },
     bootstrapToken: String(server.ready['bootstrapToken']),
     close,
   };

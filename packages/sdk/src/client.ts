@@ -87,7 +87,11 @@ export interface Client {
 }
 
 export function createClient(options: ClientOptions): Client {
-  const transport = createTransport(options);
+  return createClientOn(createTransport(options));
+}
+
+/** Over a transport of the caller's, such as one to several servers (`createFailover`). */
+export function createClientOn(transport: Transport): Client {
   const { json, raw, text } = transport;
   const at = ({ project, environment }: Place, what: string): string =>
     path`/api/projects/${project}/environments/${environment}/${what}`;

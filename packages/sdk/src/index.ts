@@ -1,4 +1,11 @@
-export { type Client, createClient, type KeyScope, type LogOptions, type Place } from './client.ts';
+export {
+  type Client,
+  createClient,
+  createClientOn,
+  type KeyScope,
+  type LogOptions,
+  type Place,
+} from './client.ts';
 export { exitCodeOf } from './exit-code.ts';
 export { createFailover } from './failover.ts';
 export type { Me, NewToken, Policy, Principal, TokenView } from './identity.ts';
