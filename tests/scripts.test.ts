@@ -16,7 +16,7 @@ import { tinyService } from './support/tiny-service.ts';
 
 /** What people type, with what they see, against one real `sally up`: tests/scripts/README.md says how it is written. */
 const scripts = fileURLToPath(new URL('./scripts/', import.meta.url));
-const program = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+const program = fileURLToPath(new URL('../packages/cli/bin/sally.mjs', import.meta.url));
 
 let home: string;
 let packages: PackageRegistry;
