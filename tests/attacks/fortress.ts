@@ -7,11 +7,13 @@ import { gzipSync } from 'node:zlib';
 import type { JobGrant, JobReport, RunView, StepGrant, StepReport } from '@sallyport/contract';
 import { canonicalJson, type Digest, digestOf, mediaTypes, utf8, writeTar } from '@sallyport/formats';
 import { type Client, createClient, path } from '@sallyport/sdk';
+import { sql } from 'kysely';
 import { createRepository, type Repository } from '../../examples/demo/repository.ts';
 import { createSshKey, type SshKey } from '../../examples/demo/ssh-key.ts';
 import { compose, type Sallyport } from '../../packages/server/src/app/compose.ts';
-import { loadConfig } from '../../packages/server/src/platform/index.ts';
+import { databaseOf, loadConfig, openDatabase } from '../../packages/server/src/platform/index.ts';
 import { silentLog } from '../../packages/server/test-support/fakes.ts';
+import { freePorts } from '../support/installation.ts';
 
 /** The whole server in this process, as `main.ts` composes it, and an agent that does whatever a test wants. */
 export interface Fortress {
@@ -28,6 +30,8 @@ export interface Fortress {
     kind: 'person' | 'workload' | 'agent',
     rules: readonly Rule[],
   ): Promise<{ id: string; token: string; client: Client }>;
+  /** Stops the server, lets somebody with the database's files write to them, and starts it again at the same address. */
+  writePast(...statements: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -39,12 +43,13 @@ export interface Rule {
 
 export async function openFortress(flags: Readonly<Record<string, string>> = {}): Promise<Fortress> {
   const directory = mkdtempSync(join(tmpdir(), 'sally-attack-'));
+  const [port] = await freePorts(1);
   const { config } = await loadConfig({
     env: { DATABASE_URL: undefined },
-    flags: { 'data-directory': join(directory, 'data'), 'listen-port': '0', ...flags },
+    flags: { 'data-directory': join(directory, 'data'), 'listen-port': String(port), ...flags },
     cwd: directory,
   });
-  const sallyport = await compose(config, silentLog, () => undefined);
+  let sallyport = await compose(config, silentLog, () => undefined);
   const { url, bootstrapToken } = await sallyport.start({ localAgent: true });
   const client = (token?: string): Client =>
     createClient({ address: url, ...(token === undefined ? {} : { token }) });
@@ -58,7 +63,9 @@ export async function openFortress(flags: Readonly<Record<string, string>> = {})
   return {
     directory,
     url,
-    sallyport,
+    get sallyport() {
+      return sallyport;
+    },
     ada,
     agent: client(agentToken),
     agentToken,
@@ -85,6 +92,17 @@ export async function openFortress(flags: Readonly<Record<string, string>> = {})
         },
       );
       return { id: made.id, token, client: client(token) };
+    },
+    async writePast(...statements) {
+      await sallyport.stop();
+      const db = await openDatabase(
+        databaseOf(config, () => undefined),
+        silentLog,
+      );
+      for (const statement of statements) await db.write((tx) => sql.raw(statement).execute(tx));
+      await db.close();
+      sallyport = await compose(config, silentLog, () => undefined);
+      await sallyport.start({ localAgent: true });
     },
     async close() {
       await sallyport.stop();
