@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,15 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const has = (shell: string): boolean => spawnSync(shell, ['-c', ':']).status === 0;
+type Shell = 'bash' | 'fish' | 'zsh';
+const has = (shell: Shell): boolean => spawnSync(shell, ['-c', ':']).status === 0;
+
+function run(shell: Shell, ...args: readonly string[]): string {
+  const env = { HOME: directory, PATH: process.env['PATH'] };
+  const { stdout, stderr, status } = spawnSync(shell, args, { env, encoding: 'utf8', timeout: 20_000 });
+  if (status !== 0) throw new Error(`${shell} ended with ${status}: ${stderr}`);
+  return stdout;
+}
 
 /** What was typed, and the words that the shell must offer then. */
 const cases: ReadonlyArray<readonly [string, readonly string[]]> = [
@@ -38,7 +46,7 @@ describe.skipIf(!has('bash'))('bash', () => {
     const script = `source ${directory}/sally.bash
 COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}
 _sally; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    return execFileSync('bash', ['--norc', '-c', script]).toString().trim().split('\n');
+    return run('bash', '--norc', '-c', script).trim().split('\n');
   };
 
   it.each(cases)('completes %j', (typed, expected) => {
@@ -56,13 +64,10 @@ _sally; printf '%s\\n' "\${COMPREPLY[@]}"`;
 describe.skipIf(!has('fish'))('fish', () => {
   it.each(cases)('completes %j', (typed, expected) => {
     const script = `source ${directory}/sally.fish; complete -C '${typed}'`;
-    const offered = execFileSync('fish', ['--no-config', '-c', script], {
-      env: { HOME: directory, PATH: process.env['PATH'] },
-    });
+    const offered = run('fish', '--no-config', '-c', script);
 
     expect(
       offered
-        .toString()
         .trim()
         .split('\n')
         .map((line) => line.split('\t')[0]),
@@ -85,7 +90,7 @@ zpty -n -w z $'\\x15print DONE\\n'
 zpty -r z seen '*DONE*'
 print -r -- "$seen"
 zpty -d z`;
-    return execFileSync('zsh', ['-f', '-c', script], { timeout: 20_000 }).toString();
+    return run('zsh', '-f', '-c', script);
   };
 
   it.each(cases)('completes %j', (typed, [expected = '']) => {
