@@ -44,7 +44,7 @@ export async function journey(world: World): Promise<Released> {
 }
 
 export async function healthy(sally: Sally, environment: string, digest: string): Promise<void> {
-  const deadline = Date.now() + 60_000;
+  const deadline = Date.now() + 180_000;
   let last = '';
   while (Date.now() < deadline) {
     const all = await sally.read<EnvironmentStatusView[]>(['status']);

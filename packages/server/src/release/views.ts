@@ -82,7 +82,8 @@ export function createViews(context: Context, { judge }: Judge) {
       state.promotion?.requestedBy.kind === 'person' ? state.promotion.requestedBy.id : undefined;
     const { verdict, set } = await judge(place, digest, promoter);
     const { hold, promotion } = state;
-    const next = verdict.gates.filter((gate) => !gate.passed).map((gate) => gate.fix);
+    // One new run may satisfy several gates; it is asked for once.
+    const next = [...new Set(verdict.gates.filter((gate) => !gate.passed).map((gate) => gate.fix))];
     if (hold !== undefined) next.push(`sally unhold ${place.environment} --service ${place.service}`);
     if (
       next.length === 0 &&

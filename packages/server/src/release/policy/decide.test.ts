@@ -278,7 +278,7 @@ describe('decide', () => {
     const verdict = judge({}, undefined, { expected: fact('Expected', { ...known, author: '' }) });
 
     expect(refusing(verdict)).toEqual(['approvals']);
-    expect(verdict.gates.at(-1)?.fix).toContain('sally person create');
+    expect(verdict.gates.at(-1)?.fix).toContain('sally person add');
   });
 
   it('keeps the minimum when an own gate takes its name', () => {

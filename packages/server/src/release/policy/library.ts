@@ -24,7 +24,7 @@ interface LibraryGate {
   clauses(parameters: GateParameters): readonly Clause[];
 }
 
-const rebuild = (input: GateInput) => `sally run ${input.project} --service ${input.service}`;
+const rebuild = (input: GateInput) => `sally run --project ${input.project}`;
 const fromOurRun =
   'provenance.exists(p, p.builder == expected.builder && p.project == project && p.service == service';
 const listed = (values: readonly string[]) =>
@@ -228,7 +228,7 @@ function approvalClauses(parameters: GateParameters): readonly Clause[] {
       cel: 'expected.author != ""',
       reason: () =>
         'expected the author of the commit to be a known person, found an e-mail address nobody here has',
-      fix: () => 'create the person with that e-mail address: sally person create --email <address>',
+      fix: () => 'create the person with that e-mail address: sally person add <name> --email <address>',
       waits: 'approval',
     });
   }
