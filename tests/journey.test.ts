@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseTrustRoot, verifyExport } from '@sallyport/formats';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { pushUnknownImage } from '../examples/demo/stranger.ts';
+import { type OwnDatabase, ownDatabase } from './support/database.ts';
 import { exportOf, readFrom } from './support/export.ts';
 import { type Installation, startInstallation } from './support/installation.ts';
 import { type PackageRegistry, startPackageRegistry } from './support/package-registry.ts';
@@ -19,8 +20,13 @@ import {
   verifyLedger,
 } from './support/scene.ts';
 
+// Whole programs on a machine that may be busy with other test files.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
 const place = (environment: string) => ({ project: 'tiny', environment });
 
+/** PostgreSQL where DATABASE_URL is set, else the embedded database. */
+let database: OwnDatabase | undefined;
 let packages: PackageRegistry;
 let installation: Installation;
 let scene: Scene;
@@ -31,12 +37,17 @@ let second = '';
 beforeAll(async () => {
   const runtime = smallRuntime();
   packages = await startPackageRegistry([runtime.package]);
-  installation = await startInstallation({ packages: packages.url });
+  database = await ownDatabase();
+  installation = await startInstallation({
+    packages: packages.url,
+    ...(database === undefined ? {} : { databaseUrl: database.url }),
+  });
   scene = await setScene(installation, runtime);
 }, 60_000);
 afterAll(async () => {
   await installation?.close();
   await packages?.close();
+  await database?.drop();
 });
 
 describe('a signed commit', () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type OwnDatabase, ownDatabase } from '../support/database.ts';
 import { driveToProduction } from '../support/drive.ts';
 import { type Installation, type Program, startInstallation } from '../support/installation.ts';
 import { type Outcome, outcomeOf } from '../support/outcome.ts';
@@ -17,6 +18,8 @@ const kills = 20;
 const seed = Number(process.env['SALLYPORT_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const longestMs = 300_000;
 
+/** PostgreSQL where DATABASE_URL is set, else the embedded database. */
+let database: OwnDatabase | undefined;
 let packages: PackageRegistry;
 let installation: Installation;
 let scene: Scene;
@@ -25,12 +28,17 @@ let undisturbed: Outcome;
 beforeAll(async () => {
   const runtime = smallRuntime();
   packages = await startPackageRegistry([runtime.package]);
-  installation = await startInstallation({ packages: packages.url });
+  database = await ownDatabase();
+  installation = await startInstallation({
+    packages: packages.url,
+    ...(database === undefined ? {} : { databaseUrl: database.url }),
+  });
   scene = await setScene(installation, runtime, { pollSeconds: 1 });
 }, 120_000);
 afterAll(async () => {
   await installation?.close();
   await packages?.close();
+  await database?.drop();
 });
 
 describe(`SIGKILL at random moments, seed ${seed}`, () => {
