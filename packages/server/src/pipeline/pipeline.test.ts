@@ -64,7 +64,11 @@ describe('the definition that judges', () => {
     const older = f.source.commit({ 'a.txt': String(Math.random()) }, 'older');
     const stricter = definitionText.replace('promote: { from: zulu }', 'promote: { from: zulu, soak: 1h }');
     f.source.commit({ 'sallyport.yaml': stricter }, 'stricter');
-    const run = await f.pipeline.runs.start(f.admin, { project: 'shop', repository: 'orders', commit: older });
+    const run = await f.pipeline.runs.start(f.admin, {
+      project: 'shop',
+      repository: 'orders',
+      commit: older,
+    });
     const newestRun = await start();
 
     const head = await f.pipeline.runs.headDefinition(run.id);
