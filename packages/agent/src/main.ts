@@ -1,10 +1,6 @@
 #!/usr/bin/env node
 import { Fault, isFault } from '@sallyport/formats';
 import { exitCodeOf } from '@sallyport/sdk';
-import { buildLocally } from './commands/local.ts';
-import { showProbe } from './commands/probe.ts';
-import { runAgent } from './commands/run.ts';
-import { ensureBubblewrap } from './sandbox/index.ts';
 import { createJsonLog } from './session/log.ts';
 
 const log = createJsonLog(
@@ -33,16 +29,24 @@ function report(error: unknown): number {
   return exitCodeOf(error);
 }
 
+/** Each command loads only its own code: the agent that runs for months has no use for the parser of definitions. */
 async function main([command = '', ...argv]: readonly string[]): Promise<number> {
   switch (command) {
-    case 'run':
+    case 'run': {
+      const { runAgent } = await import('./commands/run.ts');
       await runAgent(argv, log, process.env);
       return 0;
-    case 'probe':
+    }
+    case 'probe': {
+      const { showProbe } = await import('./commands/probe.ts');
       return showProbe(argv, quiet);
-    case 'local':
+    }
+    case 'local': {
+      const { buildLocally } = await import('./commands/local.ts');
       return buildLocally(argv, quiet, process.env);
+    }
     case 'ensure-sandbox': {
+      const { ensureBubblewrap } = await import('./sandbox/index.ts');
       const { installed } = await ensureBubblewrap(log);
       if (installed) process.stderr.write('sally: installed bubblewrap, which isolates every step\n');
       return 0;

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -36,6 +36,12 @@ describe('a durable directory', () => {
 
     expect(written - before).toBe(50);
     expect(read - written).toBe(0);
+  });
+
+  it('lets nobody else in: the files of PGlite alone would be open to all', async () => {
+    await (await open()).close();
+
+    expect((await stat(join(directory, 'pg'))).mode & 0o077).toBe(0);
   });
 
   it('does not block the event loop with a heavy query', async () => {

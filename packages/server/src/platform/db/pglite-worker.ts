@@ -1,8 +1,7 @@
-import { renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { flushCompileCache } from 'node:module';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
-import { DurableNodeFs, durableStartParams, memoryStartParams, syncPath, syncTree } from './durable-files.ts';
+import { DurableNodeFs, durableStartParams, memoryStartParams } from './durable-files.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './pglite-messages.ts';
 
 /**
@@ -33,16 +32,10 @@ function openDirectory(directory: string): Promise<PGlite> {
   return PGlite.create({ fs, startParams: [...durableStartParams] });
 }
 
-/** Made under another name and renamed when whole and on disk: a crash in between leaves a draft that is thrown away. */
+/** Without a sync: who asked for it syncs it whole. */
 async function createCluster(directory: string): Promise<void> {
-  const draft = `${directory}.new`;
-  rmSync(draft, { recursive: true, force: true });
-  // Nothing in it is worth a sync until all of it is there.
-  const pg = await PGlite.create({ dataDir: draft, startParams: [...memoryStartParams] });
+  const pg = await PGlite.create({ dataDir: directory, startParams: [...memoryStartParams] });
   await pg.close();
-  await syncTree(draft);
-  renameSync(draft, directory);
-  syncPath(dirname(directory));
 }
 
 async function answer(pg: PGlite, request: ToWorker): Promise<FromWorker> {
@@ -86,4 +79,6 @@ function serve(pg: PGlite, to: MessagePort): void {
 
 if (start.create === true && start.directory !== undefined) await createCluster(start.directory);
 else serve(await open(), port);
+// Ended from outside, a thread would not keep what it compiled.
+flushCompileCache();
 port.postMessage({ id: 0 } satisfies FromWorker);

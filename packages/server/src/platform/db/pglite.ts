@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import pg from 'pg';
 import type { Log } from '../ports.ts';
+import { createCluster, startPgliteThread } from './cluster.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './pglite-messages.ts';
 import { PgliteSocket } from './pglite-socket.ts';
@@ -25,8 +25,6 @@ export interface PgliteEngine {
   image(): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
-
-const workerUrl = new URL('./pglite-worker.ts', import.meta.url);
 
 type RequestBody = ToWorker extends infer Each ? (Each extends ToWorker ? Omit<Each, 'id'> : never) : never;
 
@@ -51,26 +49,13 @@ export async function openPglite(options: PgliteOptions, log: Log): Promise<Pgli
   }
 }
 
-async function createCluster(directory: string): Promise<void> {
-  const start: WorkerStart = { directory, create: true };
-  const worker = new Worker(workerUrl, { workerData: start });
-  await new Promise((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', reject);
-    worker.once('exit', (code) =>
-      reject(new Error(`the thread that creates a database ended with code ${code}`)),
-    );
-  });
-  await worker.terminate();
-}
-
 async function startEngine(
   start: WorkerStart,
   options: PgliteOptions,
   lock: DirectoryLock | undefined,
   log: Log,
 ): Promise<PgliteEngine> {
-  const worker = new Worker(workerUrl, { workerData: start });
+  const worker = startPgliteThread(start);
   const exited = once(worker, 'exit');
   const waiters = new Map<number, Waiter>();
   let nextId = 1;
