@@ -64,6 +64,7 @@ try {
       builder: world.signing.identityUris.builderId,
       lockfiles: BigInt(expected.lockfiles),
       author: 'psn_author',
+      authors: ['psn_author'],
       promoter: '',
     }),
     previous: fact('Previous', { healthy: false, healthySeconds: 0n }),
