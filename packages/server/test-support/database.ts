@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { SecretBytes } from '@sallyport/formats';
 import pg from 'pg';
 import type { Migration } from '#platform';
+import manifest from '../package.json' with { type: 'json' };
 import { type Database, openDatabase } from '../src/platform/db/database.ts';
 import { silentLog } from './fakes.ts';
 
@@ -32,7 +33,7 @@ const cache = new URL('../../../node_modules/.cache/sallyport/', import.meta.url
 
 /** Creating a cluster takes seconds, unpacking one half a second: the first test file keeps it for the others. */
 async function freshImage(): Promise<Uint8Array<ArrayBuffer>> {
-  const version = 'pglite-0.5.16';
+  const version = `pglite-${manifest.dependencies['@electric-sql/pglite']}`;
   const file = fileURLToPath(new URL(`${version}.tar`, cache));
   try {
     return new Uint8Array(await readFile(file));

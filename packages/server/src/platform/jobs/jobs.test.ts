@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '@sallyport/formats';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openTestDb, type TestDb } from '../../../test-support/database.ts';
 import { silentLog } from '../../../test-support/fakes.ts';
 import type { Jobs } from '../ports.ts';
@@ -8,13 +8,17 @@ import { createJobs } from './jobs.ts';
 
 let test: TestDb;
 let jobs: Jobs;
-beforeEach(async () => {
+beforeAll(async () => {
   test = await openTestDb([]);
+});
+afterAll(() => test.close());
+beforeEach(() => {
   jobs = createJobs(test.db, silentLog);
 });
 afterEach(async () => {
   await jobs.stop();
-  await test.close();
+  // As new for the next test.
+  await test.db.execute('DROP SCHEMA IF EXISTS sallyport_jobs CASCADE');
 });
 
 const wake = (id: string, notBefore?: Date) =>
