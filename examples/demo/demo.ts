@@ -23,6 +23,8 @@ const port = await freePort();
 screen.heading('1. A server and an agent, on an empty data directory');
 screen.command(['up', '--data', data, '--listen', `127.0.0.1:${port}`]);
 const up = await startUp(data, port, env);
+// An interrupted demo leaves nothing running.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void up.stop());
 try {
   screen.answer(`ready on ${up.address}`);
   const people = {

@@ -191,6 +191,8 @@ export type Material = Static<typeof Material>;
 
 export const JobReport = Type.Object(
   {
+    /** Of the agent that built; goes into the provenance. */
+    agentVersion: Type.Optional(Text(40)),
     outcome: Type.Union([Type.Literal('succeeded'), Type.Literal('failed')]),
     reason: Type.Optional(Text(1000)),
     image: Type.Optional(Type.Object({ digest: Digest, sizeBytes: Type.Integer({ minimum: 0 }) }, closed)),

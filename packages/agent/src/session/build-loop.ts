@@ -3,6 +3,7 @@ import type { JobGrant, JobReport } from '@sallyport/contract';
 import { isFault } from '@sallyport/formats';
 import type { Builder, ImageRegistry, JobPort } from '../build/index.ts';
 import type { Log } from '../sandbox/index.ts';
+import { version } from '../version.ts';
 import type { JobApi, ServerApi } from './server-api.ts';
 
 export interface BuildLoopDeps {
@@ -45,7 +46,7 @@ async function runJob(
   log.info({ runId: job.runId, attempt: job.attempt }, 'a build starts');
   try {
     const report = await builder.run(job, jobPort(jobApi, registry, signal));
-    await finish(jobApi, report, signal);
+    await finish(jobApi, { ...report, agentVersion: version }, signal);
     log.info({ runId: job.runId, outcome: report.outcome }, 'a build ended');
   } catch (error) {
     log.warn({ runId: job.runId, error: describe(error) }, 'a build was given up');

@@ -109,7 +109,6 @@ export function createJourney(deps: JourneyDeps): { resume(): Promise<void> } {
     const { lockfiles, ...examined } = await examineBuild(record);
     const statements = buildStatements(record, examined, {
       builderId: signing.identityUris.builderId,
-      agentVersion: '0.1.0',
       definitionPath: 'sallyport.yaml',
       lockfiles: lockfiles.map(({ path, digest }) => ({ path, digest })),
     });
@@ -128,19 +127,8 @@ export function createJourney(deps: JourneyDeps): { resume(): Promise<void> } {
   }
 
   async function offer(record: BuildRecord): Promise<void> {
-    const { run } = record;
+    const { run, definition, definitionDigest } = record;
     const { project, service } = run;
-    const head = await pipeline.runs.headDefinition(run.id);
-    if (head.definition.service !== service) {
-      throw new Fault(
-        'precondition',
-        'journey.service_renamed',
-        `expected the protected branch to build ${service}`,
-        {
-          hint: `it builds ${head.definition.service} now: start a run of the newest commit`,
-        },
-      );
-    }
     const before = (await release.serviceOf(project, service))?.definitionCommit;
     // An old commit may be built and released again, under the gates of today.
     if (before === undefined || (await pipeline.runs.supersedes(run.id, before))) {
@@ -149,9 +137,9 @@ export function createJourney(deps: JourneyDeps): { resume(): Promise<void> } {
           project,
           service,
           ociRepository: repositoryOf(record),
-          definition: head.definition,
+          definition,
           repository: run.repository,
-          definitionDigest: parseDigest(head.digest),
+          definitionDigest: parseDigest(definitionDigest),
           definitionCommit: run.definitionCommit ?? run.commit,
           ...(before === undefined ? {} : { supersedes: before }),
         }),

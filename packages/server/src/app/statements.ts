@@ -21,7 +21,6 @@ export interface NamedStatement {
 
 export interface StatementContext {
   readonly builderId: string;
-  readonly agentVersion: string;
   readonly definitionPath: string;
   readonly lockfiles: readonly { readonly path: string; readonly digest: Digest }[];
 }
@@ -60,7 +59,7 @@ export function buildStatements(
           definition: { path: context.definitionPath, digest: parseDigest(record.definitionDigest) },
         },
         sourceDigest: parseDigest(record.sourceDigest),
-        agent: { id: run.agentId ?? 'unknown', version: context.agentVersion },
+        agent: { id: run.agentId ?? 'unknown', version: run.report?.agentVersion ?? 'unknown' },
         ...times,
         steps: steps.map((step) => buildStep(record, step)),
         materials: record.materials,

@@ -59,27 +59,6 @@ const expectAudited = async (): Promise<void> => {
   }
 };
 
-describe('the definition that judges', () => {
-  it('is that of the protected branch now, also for a run of an older commit', async () => {
-    const older = f.source.commit({ 'a.txt': String(Math.random()) }, 'older');
-    const stricter = definitionText.replace('promote: { from: zulu }', 'promote: { from: zulu, soak: 1h }');
-    f.source.commit({ 'sallyport.yaml': stricter }, 'stricter');
-    const run = await f.pipeline.runs.start(f.admin, {
-      project: 'shop',
-      repository: 'orders',
-      commit: older,
-    });
-    const newestRun = await start();
-
-    const head = await f.pipeline.runs.headDefinition(run.id);
-
-    expect(head.digest).toBe(newestRun.definitionDigest);
-    expect(head.digest).not.toBe(run.definitionDigest);
-    f.source.commit({ 'sallyport.yaml': definitionText }, 'as before');
-    await poll();
-  });
-});
-
 describe('the life of a run', () => {
   it('goes from a signed push over a build to its end, each step of it recorded', async () => {
     const commit = f.source.commit({ 'a.txt': String(Math.random()) }, 'feature one');

@@ -89,7 +89,7 @@ export async function prepareRun(deps: PrepareDeps, request: RunRequest): Promis
   };
 }
 
-export async function readDefinition(
+async function readDefinition(
   mirror: Mirror,
   repository: Repository,
   commit: string,

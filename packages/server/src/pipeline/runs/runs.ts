@@ -1,4 +1,4 @@
-import { type Definition, normalizeDefinition } from '@sallyport/contract';
+import { normalizeDefinition } from '@sallyport/contract';
 import { Fault, readTar } from '@sallyport/formats';
 import type { Actor, Tx } from '#platform';
 import { systemActor } from '#platform';
@@ -6,7 +6,7 @@ import { checkCommitId, toRefName } from '../git/names.ts';
 import { definitionOf } from '../jobs/plan.ts';
 import type { RepositoryVerbs } from '../repositories/repositories.ts';
 import type { PollDeps } from '../triggers/poll.ts';
-import { prepareRun, readDefinition } from './prepare.ts';
+import { prepareRun } from './prepare.ts';
 import type { BuildRecord, Run, StepRecord } from './run.ts';
 import { recordStart } from './start.ts';
 import type { RunState } from './states.ts';
@@ -35,11 +35,6 @@ export interface RunVerbs {
     runId: string,
     paths: readonly string[],
   ): Promise<Array<{ readonly path: string; readonly bytes: Uint8Array }>>;
-  /**
-   * What the protected branch says now about the run's service. Gates are taken from it and not from the run: a run of
-   * an older commit, slow or started again by hand, must not bring the gates of its day back.
-   */
-  headDefinition(runId: string): Promise<{ readonly definition: Definition; readonly digest: string }>;
   /**
    * Records how far the outer journey came. Legal or refused, in the caller's transaction; a state that is reached
    * already changes nothing, so a journey that was interrupted may say it again.
@@ -137,18 +132,6 @@ export function createRunVerbs(deps: PollDeps, repositoryVerbs: RepositoryVerbs)
           found.push({ path: entry.path, bytes: await entry.bytes() });
       }
       return found;
-    },
-
-    async headDefinition(runId) {
-      const run = await get(runId);
-      const repository = await repositoryVerbs.get(run.project, run.repository);
-      return mirrors.using(repository, async (mirror) => {
-        if ((await mirror.find(repository.defaultRef)) === undefined) await mirror.fetch(repository.source);
-        const head = await mirror.find(repository.defaultRef);
-        if (head !== undefined) return readDefinition(mirror, repository, head.commit);
-        const message = `expected the protected branch "${repository.defaultRef}" in the repository, it is not there`;
-        throw new Fault('precondition', 'pipeline.no_protected_branch', message);
-      });
     },
 
     async advanceTo(tx, runId, state, detail = {}) {
