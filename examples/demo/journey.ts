@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EnvironmentStatusView, RunDetail } from '@sallyport/contract';
-import type { Sally } from './sally.ts';
+import type { EnvironmentStatusView } from '@sallyport/contract';
 import type { World } from './set-up.ts';
 
 export interface Released {
@@ -15,7 +14,7 @@ export async function journey(world: World): Promise<Released> {
   const { ada, riley } = people;
   screen.heading('3. A run: sandboxed build, every download checked, evidence signed and logged');
   await ada.run(['run', 'orders', '--wait']);
-  const [run] = await ada.read<RunDetail['run'][]>(['runs']);
+  const [run] = await world.watch.runs.list('orders', 1);
   const digest = run?.image;
   if (run === undefined || digest === undefined) throw new Error('the run built no image');
   await ada.run(['runs', run.id]);
@@ -24,8 +23,8 @@ export async function journey(world: World): Promise<Released> {
   screen.proven(`a sandboxed run built ${digest}`);
 
   screen.heading('4. The gates open dev, then stage, by themselves');
-  await healthy(ada, 'dev', digest);
-  await healthy(ada, 'stage', digest);
+  await healthy(world, 'dev', digest);
+  await healthy(world, 'stage', digest);
   await ada.run(['status']);
   screen.proven('the same digest runs in dev and stage, let in by evidence alone');
 
@@ -34,7 +33,7 @@ export async function journey(world: World): Promise<Released> {
   if (!asked.stdout.includes('waiting')) throw new Error('production did not wait for an approval');
   await ada.attempt(['why', digest, 'prod']);
   await riley.run(['approve', digest, 'prod', '--reason', 'read the change']);
-  await healthy(ada, 'prod', digest);
+  await healthy(world, 'prod', digest);
   await ada.run(['status']);
   screen.proven('production opened only after a second person agreed');
 
@@ -43,22 +42,30 @@ export async function journey(world: World): Promise<Released> {
   return { digest, runId: run.id };
 }
 
-export async function healthy(sally: Sally, environment: string, digest: string): Promise<void> {
+/** Waits until the digest runs; through the SDK, because a command a second would be most of the demo's work. */
+export async function healthy(world: World, environment: string, digest: string): Promise<void> {
   const deadline = Date.now() + 180_000;
   let last = '';
   while (Date.now() < deadline) {
-    const all = await sally.read<EnvironmentStatusView[]>(['status']);
-    const one = all.find((each) => each.environment === environment);
+    const one = await statusOf(world, environment);
     if (one?.running === digest && one.sync === 'Synced' && one.health === 'Healthy') return;
     last = JSON.stringify(one);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
   throw new Error(`${environment} did not become healthy: ${last}`);
 }
 
-async function callProduction({ screen, people }: World): Promise<void> {
-  const all = await people.ada.read<EnvironmentStatusView[]>(['status']);
-  const address = all.find((each) => each.environment === 'prod')?.address;
+export async function statusOf(
+  world: World,
+  environment: string,
+): Promise<EnvironmentStatusView | undefined> {
+  const all = await world.watch.releases.status('orders');
+  return all.find((each) => each.environment === environment);
+}
+
+async function callProduction(world: World): Promise<void> {
+  const { screen } = world;
+  const address = (await statusOf(world, 'prod'))?.address;
   screen.say(`\n$ curl -d '{"item":"tea","quantity":2}' http://${address}/orders`);
   const answer = await fetch(`http://${address}/orders`, {
     method: 'POST',

@@ -1,8 +1,6 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EnvironmentStatusView, RunDetail } from '@sallyport/contract';
-import { createClient } from '@sallyport/sdk';
-import { healthy, type Released } from './journey.ts';
+import { healthy, type Released, statusOf } from './journey.ts';
 import type { World } from './set-up.ts';
 import { pushUnknownImage } from './stranger.ts';
 
@@ -37,14 +35,9 @@ async function tamperedDependency({ screen, people, repository }: World): Promis
 }
 
 async function artifactNobodyBuilt(world: World, released: Released): Promise<void> {
-  const { screen, people, address, home } = world;
+  const { screen, people, watch } = world;
   screen.heading('Refusal 2: an artifact that no run built');
-  const token = tokenOf(join(home, 'ada.json'), address);
-  const digest = await pushUnknownImage(
-    createClient({ address, token }).transport,
-    'orders/orders',
-    released.digest,
-  );
+  const digest = await pushUnknownImage(watch.transport, 'orders/orders', released.digest);
   screen.say(`pushed ${digest} to the registry, by hand`);
   const answer = await people.ada.attempt(['promote', digest, 'prod', '--wait']);
   if (answer.code !== 5) throw new Error(`the promotion was not refused: ${answer.code}`);
@@ -52,67 +45,60 @@ async function artifactNobodyBuilt(world: World, released: Released): Promise<vo
   screen.proven('an image without provenance from a run of ours is refused');
 }
 
-async function unapprovedPromotion({ screen, people, repository }: World): Promise<void> {
+async function unapprovedPromotion(world: World): Promise<void> {
+  const { screen, people, repository, watch } = world;
   screen.heading('Refusal 3: production without a second person');
   repository.write('NOTES.md', 'A change that only its author has seen.\n');
   repository.commit('Add notes');
   await people.ada.run(['run', 'orders', '--wait']);
-  const [run] = await people.ada.read<RunDetail['run'][]>(['runs']);
+  const [run] = await watch.runs.list('orders', 1);
   const digest = run?.image ?? '';
-  await healthy(people.ada, 'stage', digest);
+  await healthy(world, 'stage', digest);
   await people.ada.attempt(['promote', digest, 'prod', '--wait']);
   await people.ada.attempt(['approve', digest, 'prod', '--reason', 'looks good to me']);
   await new Promise((resolve) => setTimeout(resolve, 4000));
   const why = await people.ada.attempt(['why', digest, 'prod']);
-  const [prod] = await environments(people.ada, 'prod');
+  const prod = await statusOf(world, 'prod');
   if (prod?.running === digest || !why.stdout.includes('refuse'))
     throw new Error('the author approved alone');
   screen.proven('the author cannot approve their own change; production still runs the old digest');
 }
 
-async function flippedByte({ screen, people }: World, { digest }: Released, data: string): Promise<void> {
+async function flippedByte(world: World, { digest }: Released, data: string): Promise<void> {
+  const { screen, people } = world;
   screen.heading('Refusal 4: one byte changed in what runs in production');
-  const before = await healthyCount(people.ada);
-  const release = join(data, 'agent', 'deploy', 'releases', digest.replace('sha256:', ''));
+  const release = join(
+    data,
+    'agent',
+    'deploy',
+    'releases',
+    'orders.prod.orders',
+    digest.replace('sha256:', ''),
+  );
   const file = findFile(release, 'server.js');
   screen.say(`changing one byte of ${file.slice(release.length + 1)} in the running release`);
   const bytes = readFileSync(file);
   bytes[0] = (bytes[0] ?? 0) ^ 1;
   chmodSync(file, 0o644);
   writeFileSync(file, bytes);
-  const seen = await driftOf(people.ada);
+  const seen = await driftOf(world);
   screen.say(`seen: ${seen}`);
-  await healthy(people.ada, 'prod', digest);
+  await healthy(world, 'prod', digest);
   if (readFileSync(findFile(release, 'server.js'))[0] === bytes[0])
     throw new Error('the byte was not healed');
   await people.ada.run(['status']);
-  if ((await healthyCount(people.ada)) < before) throw new Error('an environment was lost');
   screen.proven('drift in a running release is seen within seconds and healed from the registry');
 }
 
-async function driftOf(sally: World['people']['ada']): Promise<string> {
-  const deadline = Date.now() + 30_000;
+async function driftOf(world: World): Promise<string> {
+  const deadline = Date.now() + 60_000;
   while (Date.now() < deadline) {
-    for (const each of await environments(sally)) {
-      const found = each.drift.find((drift) => drift.kind.startsWith('file-'));
-      if (found !== undefined)
-        return `${each.environment}: ${found.kind} ${found.path ?? ''}, ${found.corrected ? 'corrected' : 'reported'}`;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    const found = (await statusOf(world, 'prod'))?.drift.find((drift) => drift.kind.startsWith('file-'));
+    if (found !== undefined)
+      return `${found.kind} ${found.path ?? ''}, ${found.corrected ? 'corrected' : 'reported'}`;
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
-  throw new Error('the drift was not seen within 30 seconds');
-}
-
-async function environments(
-  sally: World['people']['ada'],
-  name?: string,
-): Promise<readonly EnvironmentStatusView[]> {
-  const all = await sally.read<EnvironmentStatusView[]>(['status']);
-  return name === undefined ? all : all.filter((each) => each.environment === name);
-}
-
-async function healthyCount(sally: World['people']['ada']): Promise<number> {
-  return (await environments(sally)).filter((each) => each.health === 'Healthy').length;
+  throw new Error('the drift was not seen within a minute');
 }
 
 function findFile(directory: string, name: string): string {
@@ -128,12 +114,4 @@ function findFile(directory: string, name: string): string {
     }
   }
   throw new Error(`no ${name} in ${directory}`);
-}
-
-function tokenOf(file: string, address: string): string {
-  const saved: unknown = JSON.parse(readFileSync(file, 'utf8'));
-  const tokens = typeof saved === 'object' && saved !== null && 'tokens' in saved ? saved.tokens : {};
-  const token: unknown = Object.entries(tokens ?? {}).find(([key]) => key === address)?.[1];
-  if (typeof token !== 'string') throw new Error('Ada is not signed in');
-  return token;
 }

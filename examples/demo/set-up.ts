@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Client, createClient } from '@sallyport/sdk';
 import { createRepository, type Repository } from './repository.ts';
 import type { Sally } from './sally.ts';
 import { createSshKey } from './ssh-key.ts';
@@ -16,6 +17,8 @@ export interface World {
   readonly repository: Repository;
   readonly address: string;
   readonly home: string;
+  /** With Ada's token: for waiting, and for what no command does. */
+  readonly watch: Client;
 }
 
 /** Two people, a repository with a signed commit, and a secret of its own for each environment. */
@@ -59,5 +62,15 @@ export async function setUp(options: {
     const secret = ['secret', 'put', 'orders/receipts#signing_key', '--env', environment];
     await ada.run(secret, randomBytes(32).toString('hex'));
   }
-  return { screen, people, repository, address, home };
+  const watch = createClient({ address, token: savedToken(join(home, 'ada.json'), address) });
+  return { screen, people, repository, address, home, watch };
+}
+
+/** What `sally login` left in the credentials file. */
+function savedToken(file: string, address: string): string {
+  const saved: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  const tokens = typeof saved === 'object' && saved !== null && 'tokens' in saved ? saved.tokens : {};
+  const token: unknown = Object.entries(tokens ?? {}).find(([key]) => key === address)?.[1];
+  if (typeof token !== 'string') throw new Error('Ada is not signed in');
+  return token;
 }
