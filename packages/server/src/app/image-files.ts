@@ -34,7 +34,7 @@ function unpacked(mediaType: string, bytes: AsyncIterable<Uint8Array>): AsyncIte
       return bytes;
     case mediaTypes.ociLayerGzip:
     case mediaTypes.dockerLayerGzip:
-      return pipeline(Readable.from(bytes), createGunzip(), () => undefined);
+      return pipeline(Readable.from(bytes), createGunzip({ chunkSize: 1 << 20 }), () => undefined);
     default:
       throw new Fault(
         'invalid',
