@@ -54,6 +54,8 @@ beforeAll(async () => {
     PATH: `${join(home, 'bin')}:${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
     HOME: home,
     SALLYPORT_DATA: join(home, 'elsewhere'),
+    // What a laptop has, also when the other tests run on PostgreSQL: some lines are about the data directory.
+    DATABASE_URL: '',
     npm_config_registry: packages.url,
     npm_config_cache: join(home, 'npm'),
     npm_config_update_notifier: 'false',

@@ -282,16 +282,16 @@ describe('a lost agent', () => {
     const second = await lease();
     expect(second.attempt).toBe(2);
     for (const late of [
-      f.pipeline.jobs.heartbeat(old),
-      f.pipeline.steps.grant(old, 'compile'),
-      f.pipeline.steps.appendLog(old, 'compile', 0, utf8('late')),
-      f.pipeline.steps.finish(old, 'compile', stepReport('')),
-      f.pipeline.jobs.finish(old, jobReport()),
-      f.pipeline.source(old),
-      f.pipeline.jobs.heartbeat({ ...claimOf(f.agent, second), agent: { ...f.agent, id: 'agt_2' } }),
-      f.pipeline.jobs.heartbeat({ ...old, token: '' }),
+      () => f.pipeline.jobs.heartbeat(old),
+      () => f.pipeline.steps.grant(old, 'compile'),
+      () => f.pipeline.steps.appendLog(old, 'compile', 0, utf8('late')),
+      () => f.pipeline.steps.finish(old, 'compile', stepReport('')),
+      () => f.pipeline.jobs.finish(old, jobReport()),
+      () => f.pipeline.source(old),
+      () => f.pipeline.jobs.heartbeat({ ...claimOf(f.agent, second), agent: { ...f.agent, id: 'agt_2' } }),
+      () => f.pipeline.jobs.heartbeat({ ...old, token: '' }),
     ]) {
-      await expect(late).rejects.toEqual(coded('pipeline.lease_lost'));
+      await expect(late()).rejects.toEqual(coded('pipeline.lease_lost'));
     }
     const claim = claimOf(f.agent, second);
     for (const step of ['install', 'compile', 'unit', 'integration']) await runStep(f.pipeline, claim, step);
