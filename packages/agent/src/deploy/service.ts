@@ -34,7 +34,7 @@ const maxBackoffMilliseconds = 30_000;
 const settledMilliseconds = 60_000;
 /** Tries of one revision; then it takes another revision, or a restart of the agent. */
 const maxAttempts = 5;
-const hashBytesPerLook = 32 * 1024 * 1024;
+const hashBytesPerLook = 16 * 1024 * 1024;
 const releaseKinds: ReadonlyArray<DriftFinding['kind']> = [
   'file-changed',
   'file-missing',
@@ -208,8 +208,8 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
       expected: 'only processes the service started',
       found: `process ${pid} (${name}) entered its sandbox`,
     }));
-    // At most a tenth of the time goes into looking.
-    nextLook = performance.now() + Math.max(400, (performance.now() - began) * 10);
+    // At most a twentieth of the time goes into looking, and a change is still seen within seconds.
+    nextLook = performance.now() + Math.max(1000, (performance.now() - began) * 20);
     findings.see(releaseKinds, [...differences, ...foreign]);
     if (differences.length === 0 && foreign.length === 0) return;
     log.warn({ ...place, differences: differences.length, foreign: foreign.length }, 'drift');

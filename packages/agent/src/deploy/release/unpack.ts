@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, link, lstat, mkdir, open, readdir, rm, symlink } from 'node:fs/promises';
+import { chmod, type FileHandle, link, lstat, mkdir, open, readdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
@@ -12,6 +12,7 @@ import {
   type TarReadEntry,
 } from '@sallyport/formats';
 import { modeOf, type Tree, type TreeEntry } from './tree.ts';
+import { createWriting, type Writing } from './writing.ts';
 
 export interface Layer {
   readonly digest: Digest;
@@ -43,6 +44,7 @@ export async function unpack(
   limits: UnpackLimits = defaultUnpackLimits,
 ): Promise<Tree> {
   const entries = new Map<string, TreeEntry>();
+  const writing = createWriting();
   let room = limits.maxBytes;
   for (const layer of layers) {
     const compressed = hashing(layer.bytes, layer.sizeBytes);
@@ -53,9 +55,15 @@ export async function unpack(
       maxEntries: limits.maxEntries - entries.size,
       links: 'rooted',
     } as const;
-    for await (const entry of readTar(plain.bytes, tarLimits)) {
-      room -= entry.sizeBytes;
-      await apply(root, entries, entry, made);
+    try {
+      for await (const entry of readTar(plain.bytes, tarLimits)) {
+        room -= entry.sizeBytes;
+        await apply(root, entries, entry, made, writing);
+      }
+      await writing.done();
+    } finally {
+      // Whoever clears up after a failure must not meet a file that is still being made.
+      await writing.settled();
     }
     expectDigest('layer', layer.digest, compressed.digest());
     expectDigest('unpacked layer', layer.diffId, plain.digest());
@@ -117,9 +125,13 @@ async function apply(
   entries: Map<string, TreeEntry>,
   entry: TarReadEntry,
   made: Set<string>,
+  writing: Writing,
 ): Promise<void> {
   const name = entry.path.slice(entry.path.lastIndexOf('/') + 1);
   const parent = parentOf(entry.path);
+  // What removes or links must find everything before it written.
+  const known = entries.get(entry.path);
+  if (known !== undefined || entry.type !== 'file' || name.startsWith(whiteoutPrefix)) await writing.done();
   // Of the layers below only: a layer cannot whiten out what it brings itself.
   if (name === opaqueMarker) return removeBelow(root, entries, parent, made);
   if (name.startsWith(whiteoutPrefix)) {
@@ -131,7 +143,6 @@ async function apply(
 
   await makeParents(root, entries, parent);
   const path = join(root, entry.path);
-  const known = entries.get(entry.path);
   if (known !== undefined && !(known.type === 'directory' && entry.type === 'directory')) {
     await remove(root, entries, entry.path);
   }
@@ -148,24 +159,26 @@ async function apply(
     await link(join(root, source.path), path);
     entries.set(entry.path, { ...source, path: entry.path });
   } else {
-    entries.set(entry.path, await writeFile(path, entry));
+    entries.set(entry.path, await writeFile(path, entry, writing));
   }
 }
 
-async function writeFile(path: string, entry: TarReadEntry): Promise<TreeEntry> {
+/** A file of this size or less is held whole and written beside others. */
+const smallBytes = 128 * 1024;
+
+async function writeFile(path: string, entry: TarReadEntry, writing: Writing): Promise<TreeEntry> {
   const hash = createHash('sha256');
-  // wx: never through a link or onto a file that is already there.
-  const file = await open(path, 'wx', 0o600);
-  try {
-    for await (const chunk of entry.body) {
-      hash.update(chunk);
-      await file.write(chunk);
-    }
-    // Not synced: thousands of syncs would take longer than everything else, and what a power cut leaves unwritten is
-    // found when the next start hashes every file (`Releases.open`), and fetched again.
-    await file.utimes(entry.mtimeSeconds, entry.mtimeSeconds);
-  } finally {
-    await file.close();
+  if (entry.sizeBytes <= smallBytes) {
+    const bytes = await entry.bytes();
+    await writing.add(() => writeNew(path, entry.mtimeSeconds, (file) => file.writeFile(bytes)));
+    hash.update(bytes);
+  } else {
+    await writeNew(path, entry.mtimeSeconds, async (file) => {
+      for await (const chunk of entry.body) {
+        hash.update(chunk);
+        await file.write(chunk);
+      }
+    });
   }
   return {
     path: entry.path,
@@ -174,6 +187,23 @@ async function writeFile(path: string, entry: TarReadEntry): Promise<TreeEntry> 
     sizeBytes: entry.sizeBytes,
     executable: (entry.mode & 0o111) !== 0,
   };
+}
+
+async function writeNew(
+  path: string,
+  mtimeSeconds: number,
+  write: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  // wx: never through a link or onto a file that is already there.
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await write(file);
+    // Not synced: thousands of syncs would take longer than everything else, and what a power cut leaves unwritten is
+    // found when the next start hashes every file (`Releases.open`), and fetched again.
+    await file.utimes(mtimeSeconds, mtimeSeconds);
+  } finally {
+    await file.close();
+  }
 }
 
 async function makeParents(root: string, entries: Map<string, TreeEntry>, parent: string): Promise<void> {
