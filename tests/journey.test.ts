@@ -98,6 +98,8 @@ describe('evidence', () => {
     const report = await verifyExport(readFrom(files), trustRoot, { environment: 'prod' });
 
     expect(report.verdict?.verdict.verificationResult).toBe('PASSED');
+    // A workstation claims no more; 'hosted' is the operator's word.
+    expect(report.verdict?.verdict.verifiedLevels).toEqual(['SLSA_BUILD_LEVEL_1']);
     expect(report.evidence.length).toBeGreaterThan(10);
   });
 

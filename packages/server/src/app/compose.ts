@@ -118,6 +118,7 @@ export async function compose(
     ids,
     jobs,
     signing,
+    buildLevel: config.buildPlatform === 'hosted' ? 'SLSA_BUILD_LEVEL_2' : 'SLSA_BUILD_LEVEL_1',
     authorize: identity.authorize,
     personOf: async (email) => (await identity.findPersonByEmail(email))?.id,
     eventsOf: async (resource, limit) => (await ledger.eventsOf(resource, limit)).events,

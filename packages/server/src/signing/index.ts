@@ -23,6 +23,7 @@ export type { StatementContent } from './statements/content.ts';
 export { type BuildRecord, type BuildStepRecord, provenanceStatement } from './statements/provenance.ts';
 export {
   approvalStatement,
+  type BuildLevel,
   deploymentStatement,
   desiredStateStatement,
   type VerdictRecord,

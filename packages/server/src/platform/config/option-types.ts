@@ -73,8 +73,13 @@ export const optionTypes = {
     expected: 'one of debug, info, warn, error, silent',
     parse: (text) => logLevels.find((level) => level === text),
   } satisfies OptionType<(typeof logLevels)[number]>,
+  buildPlatform: {
+    expected: 'workstation or hosted',
+    parse: (text) => buildPlatforms.find((platform) => platform === text),
+  } satisfies OptionType<(typeof buildPlatforms)[number]>,
 } as const;
 
+const buildPlatforms = ['workstation', 'hosted'] as const;
 const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 export type OptionTypeName = keyof typeof optionTypes;

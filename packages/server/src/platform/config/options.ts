@@ -81,6 +81,11 @@ export const options = {
     default: 'sallyport.localhost',
     doc: 'Name of the ledger in its checkpoints; does not change later.',
   },
+  buildPlatform: {
+    type: 'buildPlatform',
+    default: 'workstation',
+    doc: 'What verdicts may claim: SLSA build level 1 for a `workstation`, level 2 where this server and its agents are a `hosted` platform that nobody builds on by hand.',
+  },
   repositoryPollSeconds: {
     type: 'seconds',
     default: '15',

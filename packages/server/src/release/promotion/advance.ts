@@ -178,6 +178,7 @@ export function createAdvance(context: Context, { judge }: Judge, opener: Opener
       verifierId: signing.identityUris.verifierId,
       place: placeOf(promotion),
       passed: verdict.outcome === 'pass',
+      buildLevel: context.buildLevel ?? 'SLSA_BUILD_LEVEL_1',
       decidedAt: verdict.decidedAt,
       policyDigest: verdict.policyDigest,
       evidence: verdict.evidence,

@@ -30,10 +30,17 @@ export function desiredStateStatement(desired: DesiredStatement): StatementConte
   return contentOf('desiredState', desired);
 }
 
+/**
+ * What is claimed of builds that passed. Level 2 asks for a hosted platform, which a workstation is not and only the
+ * operator knows. Level 3 is not claimed: the gates do not ask what each host enforced.
+ */
+export type BuildLevel = 'SLSA_BUILD_LEVEL_1' | 'SLSA_BUILD_LEVEL_2';
+
 export interface VerdictRecord {
   readonly verifierId: string;
   readonly place: Place;
   readonly passed: boolean;
+  readonly buildLevel: BuildLevel;
   readonly decidedAt: string;
   readonly policyDigest: Digest;
   /** Bundles that were judged. */
@@ -53,8 +60,7 @@ export function verdictStatement(record: VerdictRecord): StatementContent {
     },
     inputAttestations: record.evidence.map((digest) => ({ digest: { sha256: digestHex(digest) } })),
     verificationResult: record.passed ? 'PASSED' : 'FAILED',
-    // Hosted, authenticated, by an isolated signer. L3 is not claimed: the gates do not ask what the host enforced.
-    verifiedLevels: record.passed ? ['SLSA_BUILD_LEVEL_2'] : [],
+    verifiedLevels: record.passed ? [record.buildLevel] : [],
     slsaVersion: '1.2',
     sallyport_gates: record.gates.map((gate) => ({
       ...gate,
