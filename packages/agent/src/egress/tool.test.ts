@@ -73,6 +73,24 @@ describe('tools', () => {
     expect(job.toolRecords()).toMatchObject([{ step: 'tools', decision: 'allowed', lock: 'match' }]);
   });
 
+  it('never gives a trusted run what an untrusted one unpacked', async () => {
+    const tarball = tgz(
+      file('package/package.json', '{"name":"t","bin":"cli.js"}'),
+      file('package/cli.js', 'good'),
+    );
+    const integrity = registry.publish('t', '1.0.0', tarball);
+    const foreign = await newJob(undefined, 'untrusted').fetchTool({ npm: 't@1.0.0', integrity });
+    await chmod(join(foreign.directory, 'cli.js'), 0o644);
+    await writeFile(join(foreign.directory, 'cli.js'), 'evil');
+
+    const own = await job.fetchTool({ npm: 't@1.0.0', integrity });
+
+    expect(own.directory).not.toBe(foreign.directory);
+    expect(await readFile(join(own.directory, 'cli.js'), 'utf8')).toBe('good');
+    const lent = await newJob(undefined, 'untrusted').fetchTool({ npm: 't@1.0.0', integrity });
+    expect(await readFile(join(lent.directory, 'cli.js'), 'utf8')).toBe('good');
+  });
+
   it('refuses a tool whose bytes are others than declared, or too young', async () => {
     const integrity = registry.publish('t', '1.0.0', tgz(file('package/package.json', '{}')));
     registry.publish('t', '1.0.0', tgz(file('package/package.json', '{"evil":1}')), {
