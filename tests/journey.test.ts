@@ -1,7 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseTrustRoot, verifyExport } from '@sallyport/formats';
+import { fileURLToPath } from 'node:url';
+import {
+  parseBundle,
+  parseStatement,
+  parseTrustRoot,
+  predicateTypes,
+  readPredicate,
+  verifyExport,
+} from '@sallyport/formats';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { pushUnknownImage } from '../examples/demo/stranger.ts';
 import { type OwnDatabase, ownDatabase } from './support/database.ts';
@@ -101,6 +109,22 @@ describe('evidence', () => {
     // A workstation claims no more; 'hosted' is the operator's word.
     expect(report.verdict?.verdict.verifiedLevels).toEqual(['SLSA_BUILD_LEVEL_1']);
     expect(report.evidence.length).toBeGreaterThan(10);
+  });
+
+  it('claims of each step exactly what this host was measured to enforce', async () => {
+    const agent = fileURLToPath(import.meta.resolve('@sallyport/agent/main'));
+    const { isolation } = JSON.parse(
+      execFileSync(process.execPath, [agent, 'probe', '--json'], { encoding: 'utf8' }),
+    );
+    const all = await scene.ada.evidence.list(first);
+    const bundle = all.find(({ predicateType }) => predicateType === predicateTypes.provenance)?.bundle ?? '';
+
+    const { predicate } = parseStatement(parseBundle(bundle).envelope.payload);
+
+    const { buildDefinition } = readPredicate('provenance', predicate);
+    const steps = [buildDefinition.internalParameters?.['steps']].flat();
+    expect(steps.length).toBeGreaterThan(0);
+    for (const step of steps) expect(step).toMatchObject({ isolation });
   });
 
   it('does not verify when one byte of any file differs', async () => {
