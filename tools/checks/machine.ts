@@ -37,16 +37,11 @@ export function thisMachine(root: string): MachineNames {
   const hosts = registries
     .flatMap((text) => text.split(/[,|\s]+/))
     .map((text) => URL.parse(text)?.hostname ?? '')
-    .filter((host) => host !== '' && host !== 'localhost' && !host.startsWith('127.') && !isPublic(host));
+    .filter((host) => host !== '' && host !== 'localhost' && !host.startsWith('127.'));
   const paths = [`${root}/`, dirname(root), homedir()]
     .filter((path) => !everywhere.has(path.replace(/\/$/, '')))
     .map((path) => (path.endsWith('/') ? path : `${path}/`));
   return { hosts: [...new Set(hosts)], paths: [...new Set(paths)] };
-}
-
-/** The public registries are no secret, and fixtures of lock files name them as the clients write them. */
-function isPublic(host: string): boolean {
-  return ['registry.example'].includes(host);
 }
 
 function run(command: string, args: readonly string[], cwd: string): string {
