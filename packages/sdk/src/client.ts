@@ -9,6 +9,7 @@ import type {
   TraceEntryView,
   WhyView,
 } from '@sallyport/contract';
+import { bodyOf } from './answer.ts';
 import { createIdentityClient, type IdentityClient } from './identity.ts';
 import { createSecretsClient, type SecretsClient } from './secrets.ts';
 import { type ClientOptions, createTransport, path, type Transport } from './transport.ts';
@@ -122,7 +123,7 @@ export function createClientOn(transport: Transport): Client {
           query: { ...options },
           timeoutMs: 3600_000,
         });
-        return response.body ?? ReadableStream.from([]);
+        return bodyOf(response);
       },
     },
     releases: {

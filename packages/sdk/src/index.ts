@@ -1,3 +1,4 @@
+export { bodyOf } from './answer.ts';
 export {
   type Client,
   createClient,

@@ -1,7 +1,11 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Fault } from '@sallyport/formats';
 import { afterEach, describe, expect, it } from 'vitest';
+import { bodyOf } from './answer.ts';
 import { createTransport, path, type Transport } from './transport.ts';
 
 const servers: Server[] = [];
@@ -242,5 +246,24 @@ describe('a caller', () => {
     stop.abort(new Error('enough'));
 
     await expect(asked).rejects.toThrow('enough');
+  });
+});
+
+describe('the body of an answer', () => {
+  it('is whole, also when nobody holds the answer any more before it is read', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage: () => void = runInNewContext('gc');
+    const transport = await transportTo((_request, response) => response.end('x'.repeat(2048)));
+    const begin = async (): Promise<AsyncIterable<Uint8Array>> => bodyOf(await transport.raw('GET', '/'));
+
+    const body = await begin();
+    for (let round = 0; round < 3; round += 1) {
+      await sleep(10);
+      collectGarbage();
+    }
+    let size = 0;
+    for await (const chunk of body) size += chunk.length;
+
+    expect(size).toBe(2048);
   });
 });

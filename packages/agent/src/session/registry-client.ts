@@ -1,5 +1,5 @@
 import { type Digest, Fault, isFault } from '@sallyport/formats';
-import type { Transport } from '@sallyport/sdk';
+import { bodyOf, type Transport } from '@sallyport/sdk';
 import type { ImageRegistry } from '../build/index.ts';
 import type { ImageSource } from '../deploy/index.ts';
 
@@ -27,7 +27,7 @@ export function createRegistryClient(transport: Transport): ImageRegistry & Imag
 
   async function blob(repository: string, digest: Digest): Promise<AsyncIterable<Uint8Array>> {
     const response = await transport.raw('GET', at(repository, `blobs/${digest}`), { timeoutMs: transferMs });
-    return response.body ?? ReadableStream.from([]);
+    return bodyOf(response);
   }
 
   return {

@@ -9,7 +9,7 @@ import type {
   StepGrant,
   StepReport,
 } from '@sallyport/contract';
-import { path, type Transport } from '@sallyport/sdk';
+import { bodyOf, path, type Transport } from '@sallyport/sdk';
 
 /** The agent's calls to the server, one verb each (contract/agent.ts). All throw Fault. */
 export interface ServerApi {
@@ -78,7 +78,7 @@ function jobApi(transport: Transport, { runId, leaseToken }: JobGrant): JobApi {
     heartbeat: () => transport.json('POST', path`/api/agent/jobs/${runId}/heartbeat`, { headers }),
     async source() {
       const response = await transport.raw('GET', path`/api/agent/jobs/${runId}/source`, { headers });
-      return response.body ?? ReadableStream.from([]);
+      return bodyOf(response);
     },
     grant: (step) => transport.json('POST', path`/api/agent/jobs/${runId}/steps/${step}/grant`, { headers }),
     async appendLog(step, offset, bytes) {
