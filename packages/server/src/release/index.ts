@@ -5,12 +5,11 @@ export { releaseMigrations } from './migrations.ts';
 export type { GateResult, Verdict } from './policy/decide.ts';
 export { librarySummaries } from './policy/library.ts';
 export { compilePolicy } from './policy/policy.ts';
-export type { Place, Promotion, PromotionState } from './promotion/promotion.ts';
+export type { Place, Promotion, PromotionRequest, PromotionState } from './promotion/promotion.ts';
 export {
   createRelease,
   type Declaration,
   type Offer,
-  type PromotionRequest,
   type Release,
 } from './release.ts';
 export { releaseRoutes } from './routes.ts';

@@ -1,8 +1,7 @@
 import type { Definition, DeployReport } from '@sallyport/contract';
 import { type Digest, Fault } from '@sallyport/formats';
 import type { Actor, Authorize, Tx } from '#platform';
-import { approvalStatement } from '#signing';
-import { approvalState, holdState, releaseState, serviceState } from './audited.ts';
+import { holdState, releaseState, serviceState } from './audited.ts';
 import {
   approvalQueue,
   createContext,
@@ -15,10 +14,12 @@ import { createDesired } from './deployment/desired.ts';
 import { createReporter } from './deployment/report.ts';
 import { compilePolicy } from './policy/policy.ts';
 import { createAdvance, lastHealthy, placeOf } from './promotion/advance.ts';
+import { createApprovals } from './promotion/approve.ts';
 import { createJudge } from './promotion/judge.ts';
 import { createOpener } from './promotion/open.ts';
-import type { Place, Promotion } from './promotion/promotion.ts';
-import type { Approval, Hold, Service } from './store.ts';
+import type { Place, Promotion, PromotionRequest } from './promotion/promotion.ts';
+import { reasonOf } from './promotion/reason.ts';
+import type { Hold, Service } from './store.ts';
 import { createViews } from './views.ts';
 
 export interface Declaration {
@@ -45,23 +46,17 @@ export interface Offer {
   readonly author: { readonly email?: string; readonly personId?: string };
 }
 
-export interface PromotionRequest extends Place {
-  readonly digest: Digest;
-  readonly reason?: string;
-}
-
-const maxReason = 1000;
-
 /** Which release runs where, and why it was let in. All verbs that change state do it in one transaction with its event. */
 export function createRelease(deps: ReleaseDeps) {
   const context = createContext(deps);
-  const { db, store, deployments, clock, ids, jobs, audit, signing } = context;
+  const { db, store, deployments, clock, ids, jobs, audit } = context;
   const judge = createJudge(context);
   const opener = createOpener(context);
   const { advance } = createAdvance(context, judge, opener);
   const reporter = createReporter(context);
   const desired = createDesired(context);
   const views = createViews(context, judge);
+  const { approve, sealApproval } = createApprovals(context);
 
   /** Compiles the gates (Fault invalid with position) and makes this definition the one that judges from now on. */
   async function declare(tx: Tx, declaration: Declaration): Promise<void> {
@@ -184,92 +179,6 @@ export function createRelease(deps: ReleaseDeps) {
     });
   }
 
-  /**
-   * A person's agreement to this digest in this environment. It is evidence of its own and counts for whichever
-   * promotion asks; whether it counts (who, which group, four eyes) the gate decides.
-   */
-  async function approve(actor: Actor, request: PromotionRequest): Promise<Approval> {
-    if (actor.kind !== 'person') {
-      throw new Fault(
-        'denied',
-        'release.approval_person',
-        `expected a person to approve, got a ${actor.kind}`,
-        {
-          hint: 'approvals are by people: log in with sally login',
-        },
-      );
-    }
-    const approval = await db.write(async (tx) => {
-      await context.resolve(tx, request);
-      const fresh: Approval = {
-        id: ids.next('apr'),
-        ...placeOf(request),
-        digest: request.digest,
-        person: actor.id,
-        name: actor.name,
-        groups: [...actor.groups],
-        comment: reasonOf(request.reason),
-        approvedAt: clock.now(),
-        sealedAt: undefined,
-      };
-      if (!(await store.insertApproval(tx, fresh))) {
-        const mine = (await store.listApprovals(tx, request.digest)).find(
-          (each) => each.person === actor.id && resourceOf('x', each) === resourceOf('x', request),
-        );
-        if (mine === undefined) throw new Fault('internal', 'release.approval_lost', 'expected the approval');
-        return mine;
-      }
-      await audit.record(tx, {
-        type: 'release.promotion.approved',
-        actor: { kind: actor.kind, id: actor.id },
-        resource: `approval/${fresh.id}`,
-        state: approvalState(fresh),
-        detail: { digest: fresh.digest, environment: fresh.environment },
-      });
-      await jobs.wake(tx, approvalQueue, fresh.id);
-      return fresh;
-    });
-    await sealApproval(approval.id);
-    return approval;
-  }
-
-  /** Seals an approval and wakes what waits for it; repeated by the queue when a crash came between. */
-  async function sealApproval(id: string): Promise<void> {
-    const { approval, service, active } = await db.read(async (tx) => {
-      const found = await store.getApproval(tx, id);
-      await context.assertRecorded(tx, `approval/${id}`, approvalState(found));
-      return {
-        approval: found,
-        service: await store.findService(tx, found.project, found.service),
-        active: await store.findActive(tx, found),
-      };
-    });
-    if (approval.sealedAt !== undefined) return;
-    const key = `approval/${approval.id}`;
-    const sealed = await signing.find(key);
-    if (sealed === undefined) {
-      const promotionId = active?.digest === approval.digest ? active.id : 'none';
-      await signing.seal({
-        key,
-        subject: { name: nameOf(approval), digest: approval.digest },
-        ...approvalStatement({
-          ...placeOf(approval),
-          promotionId,
-          decision: 'approved',
-          person: { id: approval.person, name: approval.name, groups: [...approval.groups] },
-          ...(approval.comment === '' ? {} : { reason: approval.comment }),
-          at: approval.approvedAt.toISOString(),
-        }),
-        ...(service === undefined ? {} : { ociRepository: service.ociRepository }),
-      });
-    }
-    await db.write(async (tx) => {
-      await store.setApprovalSealed(tx, id, clock.now());
-      const waiting = await store.findActive(tx, approval);
-      if (waiting?.digest === approval.digest) await jobs.wake(tx, promotionQueue, waiting.id);
-    });
-  }
-
   /** A person's no. Ends the promotion; its verdict is sealed like any refusal. */
   function refuse(
     actor: Actor,
@@ -386,7 +295,3 @@ export function createRelease(deps: ReleaseDeps) {
 }
 
 export type Release = ReturnType<typeof createRelease>;
-
-function reasonOf(text: string | undefined): string {
-  return (text ?? '').slice(0, maxReason);
-}

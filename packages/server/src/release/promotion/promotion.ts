@@ -110,3 +110,9 @@ export function promotionState(promotion: Promotion): Json {
     concluded: promotion.concludedAt !== undefined,
   };
 }
+
+/** A wish to have a digest somewhere. */
+export interface PromotionRequest extends Place {
+  readonly digest: Digest;
+  readonly reason?: string;
+}
