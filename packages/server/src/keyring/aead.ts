@@ -7,7 +7,7 @@ import { concatBytes, Fault, utf8 } from '@sallyport/formats';
  */
 export const keySizeBytes = 32;
 export const nonceSizeBytes = 12;
-const tagSizeBytes = 16;
+export const tagSizeBytes = 16;
 
 /** The size of a wrapped 256-bit key; any other size is not one. */
 export const wrappedKeySizeBytes = nonceSizeBytes + keySizeBytes + tagSizeBytes;

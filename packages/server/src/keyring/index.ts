@@ -5,6 +5,7 @@ export { fileSeal } from './file-seal.ts';
 export { createKeyring, type Keyring, type KeyringDeps } from './keyring.ts';
 export type { HeldRecord, Holder, RewrappedKey, SealedRecord } from './record.ts';
 export { keyringRoutes } from './routes.ts';
+export type { ScopeCipher } from './scope-cipher.ts';
 export type { Seal } from './seal.ts';
 export type { Signer, SignerAlgorithm, SignerName } from './signers.ts';
 

@@ -24,8 +24,8 @@ export interface Keks {
   current(tx: Tx, scope: string): Promise<OpenKek>;
   at(tx: Tx, scope: string, version: number): Promise<OpenKek>;
   rotate(tx: Tx, scope: string, actor: Pick<Actor, 'kind' | 'id'>): Promise<number | undefined>;
-  /** Remembers one encryption under the KEK. */
-  count(scope: string, version: number): void;
+  /** Remembers encryptions under the KEK. */
+  count(scope: string, version: number, uses?: number): void;
   /** Hands over what `count` gathered, to be added to the table. */
   takeCounts(): ReadonlyArray<{ readonly scope: string; readonly version: number; readonly uses: number }>;
 }
@@ -114,8 +114,8 @@ export function createKeks(deps: KeksDeps): Keks {
       await make(tx, scope, newest.version + 1, actor);
       return newest.version + 1;
     },
-    count(scope, version) {
-      counts.set(`${scope}\n${version}`, { scope, version, uses: countOf(scope, version) + 1 });
+    count(scope, version, uses = 1) {
+      counts.set(`${scope}\n${version}`, { scope, version, uses: countOf(scope, version) + uses });
     },
     takeCounts() {
       const taken = [...counts.values()];

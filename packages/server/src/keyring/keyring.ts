@@ -9,6 +9,8 @@ import { createKeks } from './keks.ts';
 import type { Holder, SealedRecord } from './record.ts';
 import { createRewrap } from './rewrap.ts';
 import { createRoots } from './roots.ts';
+import type { ScopeCipher } from './scope-cipher.ts';
+import { createScopeCiphers } from './scope-ciphers.ts';
 import type { Seal } from './seal.ts';
 import { createSigners, keyIdOf, type Signer, type SignerName } from './signers.ts';
 import { keyringStore } from './store.pg.ts';
@@ -25,12 +27,20 @@ export interface Keyring {
   encrypt(tx: Tx, scope: string, address: string, plaintext: SecretBytes): Promise<SealedRecord>;
   /** Throws `keyring.decrypt_failed` for every record that is not exactly what `encrypt` gave for this address. */
   decrypt(tx: Tx, scope: string, address: string, record: SealedRecord): Promise<SecretBytes>;
+  /**
+   * Encryption and decryption of packed records of the scope without waiting, for the hot path. The same cipher each
+   * time until the keyring closes. Must not be called inside a transaction: the KEK it makes is committed first.
+   */
+  cipher(scope: string): Promise<ScopeCipher>;
   /** A new KEK for the scope; records move to it with `rewrapSome`. */
   rotate(scope: string, actor: Pick<Actor, 'kind' | 'id'>): Promise<{ readonly version: number }>;
   /** A new root key; all KEKs move to it in one transaction. */
   rotateRoot(actor: Pick<Actor, 'kind' | 'id'>): Promise<{ readonly version: number }>;
   addHolder(holder: Holder): void;
-  /** Moves a batch of records of each rotated scope and writes the use counts; call until 0, and every minute. */
+  /**
+   * Moves a batch of records of each rotated scope, writes the use counts and refreshes the ciphers; call until 0, and
+   * every minute.
+   */
   rewrapSome(): Promise<number>;
   /** The signing key of that purpose, made on first use. Must not be called inside a transaction. */
   signer(name: SignerName): Promise<Signer>;
@@ -58,6 +68,7 @@ export function createKeyring(deps: KeyringDeps): Keyring {
   const entropy = createEntropy(deps.random);
   const roots = createRoots({ db, store, seal, entropy, audit, clock });
   const keks = createKeks({ store, roots, entropy, audit, clock });
+  const ciphers = createScopeCiphers({ db, store, keks, entropy, log });
   const rewrap = createRewrap({ db, store, keks, entropy, log });
 
   async function encrypt(
@@ -108,6 +119,7 @@ export function createKeyring(deps: KeyringDeps): Keyring {
   rewrap.addHolder(signers.holder);
 
   async function writeCounts(): Promise<void> {
+    ciphers.handOverCounts();
     const counts = keks.takeCounts();
     if (counts.length === 0) return;
     await db.write(async (tx) => {
@@ -128,11 +140,17 @@ export function createKeyring(deps: KeyringDeps): Keyring {
         log.warn({ err: error }, 'the use counts of keys could not be written');
       } finally {
         signers.close();
+        ciphers.close();
         roots.close();
       }
     },
     encrypt,
     decrypt,
+    async cipher(scope) {
+      requireOpen();
+      requireName(scope, 'any');
+      return ciphers.get(scope);
+    },
     async rotate(scope, actor) {
       requireOpen();
       requireName(scope, 'any');
@@ -154,6 +172,7 @@ export function createKeyring(deps: KeyringDeps): Keyring {
       requireOpen();
       const moved = await rewrap.some();
       await writeCounts();
+      await ciphers.refreshAll();
       return moved;
     },
     async signer(name) {

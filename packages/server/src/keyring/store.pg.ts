@@ -59,6 +59,15 @@ export const keyringStore: KeyringStore = {
     const row = await query.limit(1).executeTakeFirst();
     return row && toKek(row);
   },
+  async listKekVersions(tx, scope) {
+    const rows = await tablesOf<Tables>(tx)
+      .selectFrom('keyring_keks')
+      .select('version')
+      .where('scope', '=', scope)
+      .orderBy('version')
+      .execute();
+    return rows.map((row) => row.version);
+  },
   async insertKek(tx, kek, at) {
     await tablesOf<Tables>(tx)
       .insertInto('keyring_keks')

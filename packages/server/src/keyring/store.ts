@@ -44,6 +44,8 @@ export interface KeyringStore {
 
   /** The newest KEK of the scope, or exactly `version`. */
   findKek(tx: Tx, scope: string, version?: number): Promise<WrappedKek | undefined>;
+  /** All versions of the scope's KEK, oldest first. */
+  listKekVersions(tx: Tx, scope: string): Promise<readonly number[]>;
   insertKek(tx: Tx, kek: WrappedKek, at: Date): Promise<void>;
   /** All KEKs that are not under `rootVersion`. */
   listKeksNotUnder(tx: Tx, rootVersion: number): Promise<readonly WrappedKek[]>;
