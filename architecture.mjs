@@ -5,8 +5,10 @@
 export const mayImport = {
   keyring: [],
   ledger: ['keyring'],
+  journal: ['keyring'],
   identity: ['keyring'],
-  secrets: ['keyring', 'identity'],
+  vault: ['keyring', 'journal', 'identity'],
+  secrets: ['keyring', 'identity', 'vault'],
   signing: ['keyring', 'identity', 'ledger'],
   registry: [],
   supply: ['registry'],
