@@ -1,4 +1,4 @@
-import { Fault, toHex } from '@sallyport/formats';
+import { Fault } from '@sallyport/formats';
 import type { Random } from '#platform';
 
 /** How many recent outputs are remembered. */
@@ -20,22 +20,33 @@ export interface Entropy {
  */
 export function createEntropy(random: Random): Entropy {
   const seen = new Set<string>();
+  /** The same marks by age: finding the oldest in a Set walks over every deleted place. */
+  const byAge: string[] = [];
+  let next = 0;
   let broken = false;
   return {
     bytes(sizeBytes) {
       if (broken || sizeBytes < comparedBytes) throw failed();
       const bytes = random.bytes(sizeBytes);
-      const mark = toHex(bytes.subarray(0, comparedBytes));
+      const mark = markOf(bytes);
       if (bytes.length !== sizeBytes || bytes.every((byte) => byte === bytes[0]) || seen.has(mark)) {
         broken = true;
         throw failed();
       }
+      seen.delete(byAge[next] ?? '');
       seen.add(mark);
-      // A Set iterates in the order of insertion: the first is the oldest.
-      if (seen.size > windowSize) for (const oldest of seen.values().take(1)) seen.delete(oldest);
+      byAge[next] = mark;
+      next = (next + 1) % windowSize;
       return bytes;
     },
   };
+}
+
+/** One character per byte: encoding it as hexadecimal costs more than drawing the bytes. */
+function markOf(bytes: Uint8Array): string {
+  let mark = '';
+  for (let at = 0; at < comparedBytes; at += 1) mark += String.fromCharCode(bytes[at] ?? 0);
+  return mark;
 }
 
 function failed(): Fault {
