@@ -1,0 +1,156 @@
+import { type CanonicalHash, createCanonicalHash } from './canonical-hash.ts';
+import { type JsonSink, SinkFull } from './json-sink.ts';
+import { boundedText, jsonText } from './json-text.ts';
+import { walkJson } from './json-walk.ts';
+import type { AuditSalt } from './salt.ts';
+
+export interface HashedData {
+  /** A JSON object. */
+  readonly json: string;
+  /** The data was too much to show: `json` holds one hash of all of it. */
+  readonly elided: boolean;
+}
+
+export interface DataHasher {
+  /**
+   * `value` with every string, number and boolean replaced by its hash, except under `clearKeys`; names and null stay.
+   * What lies deeper than 32 levels becomes one hash; data of more than 4,096 values or half a megabyte of names
+   * becomes `{"elided":"hmac-sha256:…"}`, so that the work of one line is bounded by the size of its input.
+   */
+  hash(value: unknown, clearKeys: ReadonlySet<string>): HashedData;
+  /** The same hash of all, without trying to show anything. */
+  elide(value: unknown): HashedData;
+}
+
+const maxDepth = 32;
+const maxValues = 4096;
+const maxChars = 512 * 1024;
+
+export function createDataHasher(salt: AuditSalt): DataHasher {
+  // Few enough to be guessed by anybody who reads the log: their hashes hide nothing, and being made once costs nothing.
+  const guessable = new Map<string, string>();
+  for (const text of ['', 'true', 'false', ...Array.from({ length: 10 }, (_, i) => String(i))]) {
+    guessable.set(text, `"${salt.hash(text)}"`);
+  }
+
+  function hashText(text: string): string {
+    return (text.length <= 5 ? guessable.get(text) : undefined) ?? `"${salt.hash(text)}"`;
+  }
+
+  function elide(value: unknown): HashedData {
+    const canonical = createCanonicalHash(salt.begin());
+    walkJson(value, canonical);
+    return { json: `{"elided":"${canonical.finish()}"}`, elided: true };
+  }
+
+  return {
+    hash(value, clearKeys) {
+      const sink = createHashingSink(salt, hashText, guessable, clearKeys);
+      try {
+        walkJson(value, sink);
+      } catch (error) {
+        if (error instanceof SinkFull) return elide(value);
+        throw error;
+      }
+      return { json: sink.json(), elided: false };
+    },
+    elide,
+  };
+}
+
+function createHashingSink(
+  salt: AuditSalt,
+  hashText: (text: string) => string,
+  guessable: ReadonlyMap<string, string>,
+  clearKeys: ReadonlySet<string>,
+): JsonSink & { json(): string } {
+  let out = '';
+  let comma = false;
+  let values = 0;
+  let depth = 0;
+  /** Whether the values of the innermost container are shown; a list inherits it, an object sets it with each key. */
+  let clear = false;
+  const outer: boolean[] = [];
+  /** Takes everything of a container below `maxDepth`, whose brackets `deep` counts. */
+  let canonical: CanonicalHash | undefined;
+  let deep = 0;
+
+  function put(json: string): void {
+    if (++values > maxValues || out.length > maxChars) throw new SinkFull();
+    out += comma ? `,${json}` : json;
+    comma = true;
+  }
+
+  function begin(open: '{' | '['): void {
+    if (canonical === undefined && depth < maxDepth) {
+      put(open);
+      comma = false;
+      depth++;
+      outer.push(clear);
+      if (open === '{') clear = false;
+      return;
+    }
+    canonical ??= createCanonicalHash(salt.begin());
+    deep++;
+    if (open === '{') canonical.beginObject();
+    else canonical.beginArray();
+  }
+
+  function end(close: '}' | ']'): void {
+    if (canonical === undefined) {
+      out += close;
+      comma = true;
+      depth--;
+      clear = outer.pop() ?? false;
+      return;
+    }
+    if (close === '}') canonical.endObject();
+    else canonical.endArray();
+    if (--deep > 0) return;
+    const hash = canonical.finish();
+    canonical = undefined;
+    put(`"${hash}"`);
+  }
+
+  return {
+    beginObject: () => begin('{'),
+    endObject: () => end('}'),
+    beginArray: () => begin('['),
+    endArray: () => end(']'),
+    key(name) {
+      if (canonical !== undefined) return canonical.key(name);
+      out += comma ? `,${jsonText(name)}:` : `${jsonText(name)}:`;
+      comma = false;
+      clear = clearKeys.size > 0 && clearKeys.has(name);
+    },
+    text(text) {
+      if (canonical !== undefined) return canonical.text(text);
+      put(clear ? boundedText(text, salt.hash) : hashText(text));
+    },
+    textBytes(bytes, start, stop, secret) {
+      if (canonical !== undefined) return canonical.textBytes(bytes, start, stop, secret);
+      if (!clear || secret) {
+        return put(start === stop ? hashText('') : `"${salt.hashBytes(bytes, start, stop)}"`);
+      }
+      const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, stop - start).toString('utf8');
+      put(boundedText(text, salt.hash));
+    },
+    number(text) {
+      if (canonical !== undefined) return canonical.number(text);
+      // Infinity and NaN are no JSON; who shows them in clear sees their name.
+      put(clear ? (/^[-0-9]/.test(text) && text !== '-Infinity' ? text : `"${text}"`) : hashText(text));
+    },
+    numberBytes(bytes, start, stop) {
+      if (canonical !== undefined) return canonical.numberBytes(bytes, start, stop);
+      if (clear)
+        return put(Buffer.from(bytes.buffer, bytes.byteOffset + start, stop - start).toString('latin1'));
+      const digit = stop - start === 1 ? (bytes[start] ?? 0) - 0x30 : -1;
+      put(guessable.get(String(digit)) ?? `"${salt.hashBytes(bytes, start, stop)}"`);
+    },
+    literal(word) {
+      if (canonical !== undefined) return canonical.literal(word);
+      put(word === 'null' || clear ? word : hashText(word));
+    },
+    json: () => out,
+  };
+}
