@@ -21,6 +21,12 @@ export function kekState(scope: string, version: number, createdAt: Date): Json 
   return { scope, version, createdAt: createdAt.toISOString() };
 }
 
+export const recoveryResource = 'recovery-key/current';
+
+export function recoveryState(shares: number, threshold: number, createdAt: Date): Json {
+  return { shares, threshold, createdAt: createdAt.toISOString() };
+}
+
 export function signerResource(name: string): string {
   return `signer/${name}`;
 }
@@ -48,6 +54,14 @@ export function auditedTables(
           (row) =>
             [kekResource(row.scope, row.version), kekState(row.scope, row.version, row.createdAt)] as const,
         ),
+    },
+    {
+      kind: 'recovery-key',
+      states: async (tx) => {
+        const row = await store.findRecovery(tx);
+        if (row === undefined) return [];
+        return [[recoveryResource, recoveryState(row.shares, row.threshold, row.createdAt)] as const];
+      },
     },
     {
       kind: 'signer',

@@ -19,3 +19,8 @@ export function dekData(scope: string, address: string, keyVersion: number): Uin
 export function recordData(scope: string, address: string): Uint8Array {
   return associatedData('record', scope, address);
 }
+
+/** The split is part of it: a row that claims a lower threshold does not open. */
+export function recoveryData(shares: number, threshold: number, rootVersion: number): Uint8Array {
+  return associatedData('recovery', shares, threshold, rootVersion);
+}

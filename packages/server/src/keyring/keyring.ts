@@ -6,20 +6,58 @@ import { dekData, recordData } from './binding.ts';
 import { createEntropy } from './entropy.ts';
 import { decryptFailed, keyringClosed } from './faults.ts';
 import { createKeks } from './keks.ts';
+import {
+  createLifecycle,
+  type Initialised,
+  type InitialiseOptions,
+  type KeyringStatus,
+} from './lifecycle.ts';
 import type { Holder, SealedRecord } from './record.ts';
 import { createRewrap } from './rewrap.ts';
 import { createRoots } from './roots.ts';
 import type { ScopeCipher } from './scope-cipher.ts';
 import { createScopeCiphers } from './scope-ciphers.ts';
 import type { Seal } from './seal.ts';
+import { createHolders } from './seals/holders.ts';
+import { createQuorum, type Quorum } from './seals/quorum.ts';
+import { createRecovery } from './seals/recovery.ts';
+import { createRekey, type Rekey } from './seals/rekey.ts';
+import { createShareSeal } from './seals/share-seal.ts';
 import { createSigners, keyIdOf, type Signer, type SignerName } from './signers.ts';
 import { keyringStore } from './store.pg.ts';
 
 export interface Keyring {
-  /** Opens the root key, making it and its seal on the first start. Must be called once, before everything else. */
+  /** Where the keyring is between "not initialised", "sealed" and "open"; may be asked at any time. */
+  status(): Promise<KeyringStatus>;
+  /**
+   * Makes the root key. A seal of shares stays sealed; any other is open afterwards. Throws `keyring.initialised`,
+   * `keyring.shares`, `keyring.needs_shares` or `keyring.opens_itself`.
+   */
+  initialise(options: InitialiseOptions): Promise<Initialised>;
+  /**
+   * Opens the root key, where a machine opens its seal, making it and its seal on the first start, and moving it from
+   * the previous seal to the configured one. Throws `keyring.needs_shares` for a seal of shares.
+   */
   open(): Promise<void>;
-  /** Writes the use counts and wipes all keys in memory; everything afterwards throws `keyring.closed`. */
+  /**
+   * Takes one share (a copy; the caller wipes its own) and opens the root key with the last one that is needed. True
+   * when the keyring is open. Throws `keyring.share`, `keyring.nonce`, or `keyring.shares_wrong`, after which nothing
+   * that was collected is left.
+   */
+  unseal(share: SecretBytes, nonce?: string): Promise<boolean>;
+  /** Forgets the shares that were collected for `unseal`. */
+  resetUnseal(): void;
+  /**
+   * Writes the use counts and wipes all keys in memory; everything that needs one throws `keyring.closed` until `open`
+   * or `unseal`. Signers that were handed out work again then, ciphers do not.
+   */
+  seal(): Promise<void>;
+  /** `seal`, and lets go of what the seal itself keeps open. */
   close(): Promise<void>;
+  /** The ceremony that replaces shares; also the way from a machine's seal to shares. */
+  readonly rekey: Rekey;
+  /** A ceremony of its own in which a threshold of holders of shares agrees to something. */
+  quorum(): Quorum;
   /**
    * Encrypts under a fresh DEK, bound to scope and address. `scope` is `env:<project>/<environment>` or `system`; its
    * KEK is made on first use, in `tx`. The record opens for the same scope and address only.
@@ -55,6 +93,8 @@ export interface KeyringDeps {
   readonly random: Random;
   readonly ids: Ids;
   readonly seal: Seal;
+  /** Where the root key may still be: `open`, `unseal` or a rekey moves it to `seal`. */
+  readonly previousSeal?: Seal;
   readonly log: Log;
 }
 
@@ -66,7 +106,13 @@ export function createKeyring(deps: KeyringDeps): Keyring {
   const { db, audit, clock, seal, log } = deps;
   const store = keyringStore;
   const entropy = createEntropy(deps.random);
-  const roots = createRoots({ db, store, seal, entropy, audit, clock });
+  const recovery = createRecovery(store, entropy, audit);
+  const seals = { active: seal };
+  const roots = createRoots({ db, store, seals, recovery, entropy, audit, clock });
+  const holders = createHolders(db, roots, recovery, createShareSeal(entropy));
+  const { previousSeal } = deps;
+  const lifecycle = createLifecycle({ roots, recovery, holders, entropy, seals, seal, previousSeal });
+  const rekey = createRekey({ db, clock, roots, recovery, holders, entropy, seals, seal });
   const keks = createKeks({ store, roots, entropy, audit, clock });
   const ciphers = createScopeCiphers({ db, store, keks, entropy, log });
   const rewrap = createRewrap({ db, store, keks, entropy, log });
@@ -131,19 +177,60 @@ export function createKeyring(deps: KeyringDeps): Keyring {
     if (!roots.isOpen()) throw keyringClosed();
   }
 
+  /** Signers were handed out before and work again: a keyring that cannot bring them back is not open. */
+  async function opened(): Promise<void> {
+    try {
+      await signers.open();
+    } catch (error) {
+      forget();
+      throw error;
+    }
+  }
+
+  function forget(): void {
+    signers.close();
+    ciphers.close();
+    roots.close();
+    rekey.cancel();
+    lifecycle.close();
+  }
+
+  async function sealNow(): Promise<void> {
+    try {
+      if (roots.isOpen()) await writeCounts();
+    } catch (error) {
+      log.warn({ err: error }, 'the use counts of keys could not be written');
+    } finally {
+      forget();
+    }
+  }
+
   return {
-    open: () => roots.open(),
-    async close() {
-      try {
-        if (roots.isOpen()) await writeCounts();
-      } catch (error) {
-        log.warn({ err: error }, 'the use counts of keys could not be written');
-      } finally {
-        signers.close();
-        ciphers.close();
-        roots.close();
-      }
+    status: () => lifecycle.status(),
+    async initialise(options) {
+      const made = await lifecycle.initialise(options);
+      if (roots.isOpen()) await opened();
+      return made;
     },
+    async open() {
+      await lifecycle.open();
+      await opened();
+    },
+    async unseal(share, nonce) {
+      if (roots.isOpen()) return true;
+      const open = await lifecycle.unseal(SecretBytes.from(share.expose()), nonce);
+      if (open) await opened();
+      return open;
+    },
+    resetUnseal: () => lifecycle.resetUnseal(),
+    seal: sealNow,
+    async close() {
+      await sealNow();
+      await seal.close?.();
+      await previousSeal?.close?.();
+    },
+    rekey,
+    quorum: () => createQuorum(entropy, roots, holders),
     encrypt,
     decrypt,
     async cipher(scope) {

@@ -37,7 +37,17 @@ export interface Signer {
 export interface Signers {
   get(name: SignerName): Promise<Signer>;
   readonly holder: Holder;
+  /** Brings back the private keys of the signers that were handed out, after `close`. */
+  open(): Promise<void>;
+  /** Drops every private key; signers already handed out throw until `open`. */
   close(): void;
+}
+
+type Keys = Map<SignerName, KeyObject>;
+
+interface Loaded {
+  readonly signer: Signer;
+  readonly key: KeyObject;
 }
 
 export interface SignersDeps {
@@ -52,14 +62,16 @@ export interface SignersDeps {
 export function createSigners(deps: SignersDeps): Signers {
   const { db, store, audit, clock } = deps;
   const ready = new Map<SignerName, Signer>();
-  /** Signers look here before each signature, so that `close` stops those already handed out. */
-  const state = { open: true };
+  /** Signers take their private key from here for each signature, so that `close` stops those already handed out. */
+  const keys: Keys = new Map();
+  /** Counts closings: a key that was loaded across one must not come back. */
+  let closings = 0;
 
-  async function load(tx: Tx, name: SignerName, row: StoredSigner): Promise<Signer> {
+  async function load(tx: Tx, name: SignerName, row: StoredSigner): Promise<Loaded> {
     const pkcs8 = await deps.decrypt(tx, 'system', addressOf(name), row);
     const key = createPrivateKey({ key: Buffer.from(pkcs8.expose()), format: 'der', type: 'pkcs8' });
     pkcs8.wipe();
-    const signer = signerOf(name, key, state);
+    const signer = signerOf(name, key, keys);
     // The public half lies in the clear: one that was swapped would make verifiers trust another key.
     if (row.algorithm !== signer.algorithm || !equalBytes(row.publicKey, signer.publicKeySpki)) {
       throw new Fault(
@@ -68,10 +80,17 @@ export function createSigners(deps: SignersDeps): Signers {
         `expected the stored public key of "${name}" to belong to its private key, got another`,
       );
     }
-    return signer;
+    return { signer, key };
   }
 
-  async function create(name: SignerName): Promise<Signer> {
+  async function find(name: SignerName): Promise<Loaded | undefined> {
+    return db.read(async (tx) => {
+      const row = await store.findSigner(tx, name);
+      return row && (await load(tx, name, row));
+    });
+  }
+
+  async function create(name: SignerName): Promise<Loaded> {
     const { publicKey, pkcs8 } = newKeyPair(algorithms[name]);
     try {
       return await db.write(async (tx) => {
@@ -99,12 +118,11 @@ export function createSigners(deps: SignersDeps): Signers {
     async get(name) {
       const known = ready.get(name);
       if (known !== undefined) return known;
-      const found = await db.read(async (tx) => {
-        const row = await store.findSigner(tx, name);
-        return row && (await load(tx, name, row));
-      });
-      const signer = found ?? (await create(name));
+      const before = closings;
+      const { signer, key } = (await find(name)) ?? (await create(name));
+      if (closings !== before) throw keyringClosed();
       ready.set(name, signer);
+      keys.set(name, key);
       return signer;
     },
     holder: {
@@ -116,9 +134,17 @@ export function createSigners(deps: SignersDeps): Signers {
       },
       replace: (tx, id, { keyVersion, wrappedKey }) => store.replaceSignerKey(tx, id, keyVersion, wrappedKey),
     },
+    async open() {
+      const before = closings;
+      for (const name of ready.keys()) {
+        const found = await find(name);
+        if (closings !== before) throw keyringClosed();
+        if (found !== undefined) keys.set(name, found.key);
+      }
+    },
     close() {
-      state.open = false;
-      ready.clear();
+      closings += 1;
+      keys.clear();
     },
   };
 }
@@ -151,14 +177,15 @@ function spkiOf(key: KeyObject): Uint8Array {
  * KNOWN LIMIT: the runtime offers no way to overwrite a KeyObject; after `close` it is unreachable and unused, and its
  * memory is freed when it is collected.
  */
-function signerOf(name: SignerName, privateKey: KeyObject, state: { readonly open: boolean }): Signer {
+function signerOf(name: SignerName, privateKey: KeyObject, keys: Keys): Signer {
   const publicKeySpki = spkiOf(createPublicKey(privateKey));
   const algorithm: SignerAlgorithm =
     privateKey.asymmetricKeyType === 'ed25519' ? 'ed25519' : 'ecdsa-p256-sha256';
   const sign = (bytes: Uint8Array, dsaEncoding: 'der' | 'ieee-p1363'): Uint8Array => {
-    if (!state.open) throw keyringClosed();
+    const key = keys.get(name);
+    if (key === undefined) throw keyringClosed();
     const hash = algorithm === 'ed25519' ? null : 'sha256';
-    return Uint8Array.from(signBytes(hash, bytes, { key: privateKey, dsaEncoding }));
+    return Uint8Array.from(signBytes(hash, bytes, { key, dsaEncoding }));
   };
   return {
     name,

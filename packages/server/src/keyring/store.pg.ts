@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { tablesOf } from '#platform';
-import type { KeyringStore, SealedRoot, StoredSigner, WrappedKek } from './store.ts';
+import type { KeyringStore, SealedRoot, StoredSigner, WrappedKek, WrappedRecovery } from './store.ts';
 
 interface Tables {
   keyring_root: { version: number; seal_kind: string; sealed: Uint8Array; created_at: Date };
@@ -10,6 +10,14 @@ interface Tables {
     root_version: number;
     wrapped: Uint8Array;
     uses: string | number;
+    created_at: Date;
+  };
+  keyring_recovery: {
+    id: number;
+    shares: number;
+    threshold: number;
+    root_version: number;
+    wrapped: Uint8Array;
     created_at: Date;
   };
   keyring_signers: {
@@ -43,10 +51,22 @@ export const keyringStore: KeyringStore = {
     const row = await query.executeTakeFirst();
     return row && toRoot(row);
   },
-  async insertRoot(tx, root, at) {
+  async insertRoot(tx, root) {
     await tablesOf<Tables>(tx)
       .insertInto('keyring_root')
-      .values({ version: root.version, seal_kind: root.sealKind, sealed: root.sealed, created_at: at })
+      .values({
+        version: root.version,
+        seal_kind: root.sealKind,
+        sealed: root.sealed,
+        created_at: root.createdAt,
+      })
+      .execute();
+  },
+  async resealRoot(tx, version, sealKind, sealed) {
+    await tablesOf<Tables>(tx)
+      .updateTable('keyring_root')
+      .set({ seal_kind: sealKind, sealed })
+      .where('version', '=', version)
       .execute();
   },
   async deleteRoot(tx, version) {
@@ -118,6 +138,28 @@ export const keyringStore: KeyringStore = {
     return rows.map((row) => ({ scope: row.scope, version: Number(row.version) }));
   },
 
+  async findRecovery(tx) {
+    const row = await tablesOf<Tables>(tx).selectFrom('keyring_recovery').selectAll().executeTakeFirst();
+    return row && toRecovery(row);
+  },
+  async putRecovery(tx, recovery) {
+    await keyringStore.deleteRecovery(tx);
+    await tablesOf<Tables>(tx)
+      .insertInto('keyring_recovery')
+      .values({
+        id: 1,
+        shares: recovery.shares,
+        threshold: recovery.threshold,
+        root_version: recovery.rootVersion,
+        wrapped: recovery.wrapped,
+        created_at: recovery.createdAt,
+      })
+      .execute();
+  },
+  async deleteRecovery(tx) {
+    await tablesOf<Tables>(tx).deleteFrom('keyring_recovery').execute();
+  },
+
   async findSigner(tx, name) {
     const row = await tablesOf<Tables>(tx)
       .selectFrom('keyring_signers')
@@ -166,7 +208,7 @@ export const keyringStore: KeyringStore = {
       .selectAll()
       .orderBy('version')
       .execute();
-    return rows.map((row) => ({ ...toRoot(row), createdAt: row.created_at }));
+    return rows.map(toRoot);
   },
   async listKeks(tx) {
     const rows = await tablesOf<Tables>(tx)
@@ -188,7 +230,22 @@ export const keyringStore: KeyringStore = {
 };
 
 function toRoot(row: Tables['keyring_root']): SealedRoot {
-  return { version: row.version, sealKind: row.seal_kind, sealed: row.sealed };
+  return {
+    version: row.version,
+    sealKind: row.seal_kind,
+    sealed: row.sealed,
+    createdAt: row.created_at,
+  };
+}
+
+function toRecovery(row: Tables['keyring_recovery']): WrappedRecovery {
+  return {
+    shares: row.shares,
+    threshold: row.threshold,
+    rootVersion: row.root_version,
+    wrapped: row.wrapped,
+    createdAt: row.created_at,
+  };
 }
 
 function toKek(row: Tables['keyring_keks']): WrappedKek {

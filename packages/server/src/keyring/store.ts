@@ -5,6 +5,16 @@ export interface SealedRoot {
   readonly version: number;
   readonly sealKind: string;
   readonly sealed: Uint8Array;
+  readonly createdAt: Date;
+}
+
+/** The key that the holders of recovery shares have together, under the root key. At most one. */
+export interface WrappedRecovery {
+  readonly shares: number;
+  readonly threshold: number;
+  readonly rootVersion: number;
+  readonly wrapped: Uint8Array;
+  readonly createdAt: Date;
 }
 
 /** A key encryption key as stored: under a root key. */
@@ -39,7 +49,9 @@ export interface KeyringStore {
    * serialization failure instead of an old answer.
    */
   findRoot(tx: Tx, hold: 'share' | 'update' | 'none'): Promise<SealedRoot | undefined>;
-  insertRoot(tx: Tx, root: SealedRoot, at: Date): Promise<void>;
+  insertRoot(tx: Tx, root: SealedRoot): Promise<void>;
+  /** The same root key under another seal, or under another key of the same seal. */
+  resealRoot(tx: Tx, version: number, sealKind: string, sealed: Uint8Array): Promise<void>;
   deleteRoot(tx: Tx, version: number): Promise<void>;
 
   /** The newest KEK of the scope, or exactly `version`. */
@@ -54,17 +66,18 @@ export interface KeyringStore {
   /** Scopes with more than one version, with the newest; only these can have records to rewrap. */
   listRotatedScopes(tx: Tx): Promise<ReadonlyArray<{ readonly scope: string; readonly version: number }>>;
 
+  findRecovery(tx: Tx): Promise<WrappedRecovery | undefined>;
+  /** Replaces the one there is. */
+  putRecovery(tx: Tx, recovery: WrappedRecovery): Promise<void>;
+  deleteRecovery(tx: Tx): Promise<void>;
+
   findSigner(tx: Tx, name: string): Promise<StoredSigner | undefined>;
   insertSigner(tx: Tx, signer: StoredSigner, at: Date): Promise<void>;
   listSignersOlderThan(tx: Tx, keyVersion: number, limit: number): Promise<readonly StoredSigner[]>;
   replaceSignerKey(tx: Tx, name: string, keyVersion: number, wrappedKey: Uint8Array): Promise<void>;
 
   /** What `ledger verify` compares: every root, KEK version and signer, without key material. */
-  listRoots(
-    tx: Tx,
-  ): Promise<
-    ReadonlyArray<{ readonly version: number; readonly sealKind: string; readonly createdAt: Date }>
-  >;
+  listRoots(tx: Tx): Promise<readonly SealedRoot[]>;
   listKeks(
     tx: Tx,
   ): Promise<ReadonlyArray<{ readonly scope: string; readonly version: number; readonly createdAt: Date }>>;

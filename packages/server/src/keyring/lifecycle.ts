@@ -1,0 +1,210 @@
+import { isFault, type SecretBytes } from '@sallyport/formats';
+import type { Entropy } from './entropy.ts';
+import { draftRoot } from './root-draft.ts';
+import type { ActiveSeal, Roots } from './roots.ts';
+import type { Seal } from './seal.ts';
+import {
+  initialised,
+  needsShares,
+  notInitialised,
+  opensItself,
+  wrongShares,
+} from './seals/ceremony-faults.ts';
+import { createCollector } from './seals/collector.ts';
+import type { Holders } from './seals/holders.ts';
+import { holdingOf, migrate, migrateFromShares } from './seals/migration.ts';
+import type { Recovery } from './seals/recovery.ts';
+import { requireSplit, type Split } from './seals/shamir.ts';
+import { createShareSeal, isShareSeal } from './seals/share-seal.ts';
+import type { SealedRoot } from './store.ts';
+
+export interface KeyringStatus {
+  readonly initialised: boolean;
+  readonly sealed: boolean;
+  /** The kind of seal that the root key is under, or that it will be under. */
+  readonly seal: string;
+  /** Whether people open it; otherwise `open` does. */
+  readonly byShares: boolean;
+  /** Of the seal where people open it, else of the recovery key; zeros where there is neither. */
+  readonly shares: number;
+  readonly threshold: number;
+  /** Unseal shares that were brought so far, and the name of that collection while there are any. */
+  readonly progress: number;
+  readonly nonce: string;
+  /** Counts the replacements of the root key; 0 before there is one. */
+  readonly rootVersion: number;
+  /** What the move from the previous seal waits for: `unseal` with the old shares, or a rekey. */
+  readonly migration: 'none' | 'unseal' | 'rekey';
+}
+
+export interface InitialiseOptions {
+  /** Required for a seal of shares, refused for the others. */
+  readonly shares?: Split;
+  /** A recovery key, for a seal that a machine opens. */
+  readonly recovery?: Split;
+  /**
+   * Whether a root key that has never been used may be replaced: whoever lost the answer of the first `initialise`
+   * has no shares, and no other way to go on. Refused as soon as anything is encrypted.
+   */
+  readonly replaceUnused?: boolean;
+}
+
+/** For the caller to hand out and to wipe; nobody can ask for them again. */
+export interface Initialised {
+  readonly shares: readonly SecretBytes[];
+  readonly recoveryShares: readonly SecretBytes[];
+}
+
+export interface Lifecycle {
+  status(): Promise<KeyringStatus>;
+  initialise(options: InitialiseOptions): Promise<Initialised>;
+  open(): Promise<void>;
+  /** True when this share was the last one needed, or the keyring is open already. */
+  unseal(share: SecretBytes, nonce?: string): Promise<boolean>;
+  resetUnseal(): void;
+  /** Forgets what was collected and the key of a seal of shares. */
+  close(): void;
+}
+
+export interface LifecycleDeps {
+  readonly roots: Roots;
+  readonly recovery: Recovery;
+  readonly holders: Holders;
+  readonly entropy: Entropy;
+  readonly seals: ActiveSeal;
+  /** As configured: where the root key shall be, and where it may still be. */
+  readonly seal: Seal;
+  readonly previousSeal?: Seal | undefined;
+}
+
+const system = { kind: 'system', id: 'system' } as const;
+
+/** From "not initialised" over "sealed" to "open", and back to "sealed". */
+export function createLifecycle(deps: LifecycleDeps): Lifecycle {
+  const { roots, recovery, holders, entropy, seals, seal, previousSeal } = deps;
+  const collector = createCollector(entropy);
+  const shareSeals = [seal, previousSeal].filter(isShareSeal);
+
+  function holding(row: SealedRoot | undefined): ReturnType<typeof holdingOf>['kind'] {
+    return row === undefined ? 'current' : holdingOf(row, seal, previousSeal).kind;
+  }
+
+  async function open(): Promise<void> {
+    const row = await roots.find();
+    const where = holding(row);
+    if (where === 'move-with-shares' || (where === 'current' && isShareSeal(seal))) throw needsShares();
+    if (where === 'rekey' && previousSeal !== undefined) seals.active = previousSeal;
+    else seals.active = seal;
+    if (where === 'move' && row !== undefined && previousSeal !== undefined) {
+      await migrate(roots, row, previousSeal, seal);
+    }
+    try {
+      await roots.open();
+    } catch (error) {
+      // The same kind of seal with another key, where the sealed bytes do not name the key: the previous one may open it.
+      const mayMove = row !== undefined && previousSeal?.kind === row.sealKind && where === 'current';
+      if (!mayMove || !isFault(error) || isShareSeal(previousSeal)) throw error;
+      await migrate(roots, row, previousSeal, seal);
+      await roots.open();
+    }
+  }
+
+  async function openWith(row: SealedRoot, shares: readonly SecretBytes[]): Promise<void> {
+    const own = holding(row) === 'move-with-shares' ? previousSeal : seal;
+    if (!isShareSeal(own)) throw opensItself();
+    const key = own.recover(row.sealed, shares);
+    for (const share of shares) share.wipe();
+    if (key === undefined) throw wrongShares();
+    if (own === previousSeal) {
+      await migrateFromShares(roots, row, own, key, seal, recovery);
+      seals.active = seal;
+    } else own.use(key);
+    try {
+      await roots.open();
+    } catch (error) {
+      own.wipe();
+      throw error;
+    }
+  }
+
+  return {
+    async status() {
+      const row = await roots.find();
+      const where = holding(row);
+      const byShares = where === 'move-with-shares' || (where !== 'rekey' && isShareSeal(seal));
+      const split = await holders.splitNow(row);
+      const { progress } = collector;
+      return {
+        initialised: row !== undefined,
+        sealed: !roots.isOpen(),
+        seal: row?.sealKind ?? seal.kind,
+        byShares,
+        shares: split?.shares ?? 0,
+        threshold: split?.threshold ?? 0,
+        progress,
+        nonce: progress === 0 ? '' : collector.nonce,
+        rootVersion: row?.version ?? 0,
+        migration: where === 'rekey' ? 'rekey' : where === 'move-with-shares' ? 'unseal' : 'none',
+      };
+    },
+
+    async initialise({ shares: wanted, recovery: wantedRecovery, replaceUnused = false }) {
+      const byShares = isShareSeal(seal);
+      if (byShares !== (wanted !== undefined)) throw byShares ? needsShares() : opensItself();
+      if (byShares && wantedRecovery !== undefined) throw needsShares();
+      if (wantedRecovery !== undefined) requireSplit(wantedRecovery);
+      const key = byShares && wanted !== undefined ? seal.draft(wanted) : undefined;
+      if ((await roots.find()) !== undefined && !replaceUnused) throw initialised();
+      if (byShares && key !== undefined) seal.use(key);
+      const first = await draftRoot(seal, entropy);
+      // A recovery key is a key of shares that seals nothing.
+      const drafts = createShareSeal(entropy);
+      const recoveryKey = wantedRecovery && drafts.draft(wantedRecovery);
+      try {
+        const made = { shares: key?.shares() ?? [], recoveryShares: recoveryKey?.shares() ?? [] };
+        const stored = await roots.store(first, replaceUnused, async (tx, at, version) => {
+          if (recoveryKey === undefined) return;
+          const root = { version, key: first.key };
+          await recovery.replace(tx, recoveryKey.bytes, recoveryKey.split, root, at, system);
+        });
+        if (!stored) throw initialised();
+        if (!byShares) {
+          seals.active = seal;
+          await roots.open();
+        }
+        return made;
+      } finally {
+        first.key.wipe();
+        recoveryKey?.wipe();
+        // Sealed until the shares come back: that they were received is proven by the first unseal.
+        if (byShares) seal.wipe();
+      }
+    },
+
+    open,
+
+    async unseal(share, nonce) {
+      if (roots.isOpen()) {
+        share.wipe();
+        return true;
+      }
+      const row = await roots.find();
+      const split = row && shareSeals[0]?.splitOf(row.sealed);
+      if (row === undefined || split === undefined || row.sealKind !== shareSeals[0]?.kind) {
+        share.wipe();
+        throw row === undefined ? notInitialised() : opensItself();
+      }
+      collector.add(share, nonce);
+      if (collector.progress < split.threshold) return false;
+      await openWith(row, collector.take());
+      return true;
+    },
+
+    resetUnseal: () => collector.reset(),
+
+    close() {
+      collector.reset();
+      for (const one of shareSeals) one.wipe();
+    },
+  };
+}
