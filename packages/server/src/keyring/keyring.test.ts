@@ -385,6 +385,7 @@ describe('opening and closing', () => {
     return {
       engine: db.engine,
       read: db.read,
+      statement: db.statement,
       write: async (work) => {
         writes += 1;
         if (writes !== n) return db.write(work);

@@ -55,6 +55,7 @@ function dbFailingAt(n: number, how: 'not written' | 'written'): Db {
   return {
     engine: db.engine,
     read: db.read,
+    statement: db.statement,
     write: async (work) => {
       count += 1;
       if (count !== n) return db.write(work);

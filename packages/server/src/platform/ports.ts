@@ -20,6 +20,11 @@ export interface Db {
   write<T>(work: (tx: Tx, afterCommit: (then: () => void) => void) => Promise<T>): Promise<T>;
   /** Runs `work` in one read-only, repeatable-read transaction. */
   read<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work`, which makes exactly one statement, as a transaction of its own without the round trips of one: for
+   * statements that many requests wait for. Durable when it resolves; on a throw it is not known whether it happened.
+   */
+  statement<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
 }
 
 export interface Clock {

@@ -33,6 +33,7 @@ export function faultyDb(db: Db, plan?: FaultPlan): FaultyDb {
       add(then);
     },
     read: (work) => db.read(work),
+    statement: (work) => db.statement(work),
     write: async (work) => {
       count += 1;
       const fails = plan?.at === count ? plan.mode : undefined;

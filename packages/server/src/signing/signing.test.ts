@@ -64,6 +64,7 @@ function faultyDb(db: Db, at = 0, mode: 'before' | 'after' = 'before'): Db & { w
     engine: db.engine,
     writes: () => count,
     read: (work) => db.read(work),
+    statement: (work) => db.statement(work),
     write: async (work) => {
       count += 1;
       const fails = at === count;

@@ -189,6 +189,27 @@ describe('read', () => {
   });
 });
 
+describe('statement', () => {
+  it('is durable by itself, and answers like any other', async () => {
+    const added = await test.db.statement((tx) =>
+      sql<{ id: number }>`INSERT INTO things (id) VALUES (6000) RETURNING id`.execute(tx),
+    );
+
+    expect(added.rows).toEqual([{ id: 6000 }]);
+    await expect(
+      test.db.statement((tx) => sql`INSERT INTO things (id) VALUES (6000)`.execute(tx)),
+    ).rejects.toMatchObject({ kind: 'conflict' });
+    const { rows } = await test.db.read((tx) => sql`SELECT id FROM things WHERE id = 6000`.execute(tx));
+    expect(rows).toHaveLength(1);
+  });
+
+  it('is refused inside a transaction, which it would wait for', async () => {
+    const nested = test.db.write(() => test.db.statement((tx) => sql`SELECT 1`.execute(tx)));
+
+    await expect(nested).rejects.toMatchObject({ code: 'platform.nested_transaction' });
+  });
+});
+
 describe('errors', () => {
   it('of a unique key are conflicts', async () => {
     await insert(1);

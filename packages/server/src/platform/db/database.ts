@@ -194,6 +194,8 @@ function createDb(kysely: Kysely<Record<never, never>>, engine: Db['engine'], lo
           .setAccessMode('read only')
           .execute((tx) => work(tx)),
       ),
+    // A statement outside of a transaction commits by itself; the type says only which tables a store may name in it.
+    statement: (work) => alone(() => work(kysely as unknown as Tx)),
   };
 }
 

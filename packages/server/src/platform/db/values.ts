@@ -18,7 +18,8 @@ function toSafeNumber(text: string): number {
 
 function toBytes(text: string): Uint8Array {
   // `bytea_output` is hex by default on both engines: `\x` and pairs of digits.
-  return Uint8Array.from(Buffer.from(text.slice(2), 'hex'));
+  // A copy, because a short Buffer is a view of a pool that others share.
+  return new Uint8Array(Buffer.from(text.slice(2), 'hex'));
 }
 
 const own: ReadonlyMap<number, (text: string) => unknown> = new Map<number, (text: string) => unknown>([
