@@ -119,7 +119,8 @@ function decide(index: RuleIndex, request: AccessRequest): AccessDecision {
   // The router refuses such paths; here they match nothing, in case one day it cleans them up after the decision.
   if ((bare.includes('/.') || bare.startsWith('.')) && dotSegment.test(bare)) return refusal(false, 'path');
   // Lists are of what lies below, so they are decided for the path with a slash, whether or not it was sent.
-  const grant = grantFor(index, lists && !bare.endsWith('/') ? `${bare}/` : bare, lists);
+  const path = lists && bare !== '' && !bare.endsWith('/') ? `${bare}/` : bare;
+  const grant = grantFor(index, path, lists);
   if (grant === undefined) return refusal(false, 'no_rule');
   if (grants(grant, 'deny')) return refusal(false, 'denied');
   const sudo = grants(grant, 'sudo');
