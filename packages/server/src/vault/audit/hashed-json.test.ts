@@ -24,10 +24,12 @@ function spelled(value: unknown): string {
   return JSON.stringify(value);
 }
 
-const json = fc.jsonValue({ maxDepth: 6, stringUnit: 'binary' });
+/** Any UTF-16 unit: lone surrogates too. */
+const unicode = fc.oneof(fc.nat(0xff), fc.nat(0xffff)).map((unit) => String.fromCharCode(unit));
+const json = fc.jsonValue({ maxDepth: 6, stringUnit: unicode });
 const hostile = ['__proto__', 'constructor', 'toString', '\u2028', '\0', '\ud800', '"\\\n', 'é', '😀', ''];
 const object = fc.dictionary(
-  fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.constantFrom(...hostile)),
+  fc.oneof(fc.string({ unit: unicode, maxLength: 12 }), fc.constantFrom(...hostile)),
   json,
   { maxKeys: 6 },
 );
