@@ -1,0 +1,49 @@
+import type { Call } from '../../backend.ts';
+import { badRequest } from '../../errors.ts';
+import { entryPath, type TokenEntry, tokenCodec, tokenSpace } from '../../tokens/entry.ts';
+import { accessorOf } from '../../tokens/secret.ts';
+import { findToken } from '../../tokens/tokens.ts';
+import { callerOf } from './create.ts';
+
+/** The token a request is about, and what to show as its id. */
+export interface Subject {
+  readonly entry: TokenEntry;
+  /** Empty where only the accessor is known: it must not lead to the token. */
+  readonly id: string;
+}
+
+export function subjectSelf(call: Call): Subject {
+  return { entry: callerOf(call).token, id: call.request.token ?? '' };
+}
+
+export function subjectByToken(call: Call): Subject {
+  const token = call.fields.findText('token') ?? call.params['token'] ?? call.request.token ?? '';
+  if (token === '') throw badRequest('missing token ID');
+  const accessor = accessorOf(call.core.tokenKey, token);
+  const entry = accessor === undefined ? undefined : findToken(call.turn, accessor);
+  if (entry === undefined) throw badToken();
+  return { entry, id: token };
+}
+
+export function subjectByAccessor(call: Call): Subject {
+  const accessor = call.fields.findText('accessor') ?? call.params['accessor'] ?? '';
+  if (accessor === '') throw badRequest('missing accessor ID');
+  const entry = /^[\w-]{24}$/.test(accessor) ? findToken(call.turn, accessor) : undefined;
+  if (entry === undefined || entry.type === 'batch') throw badRequest('invalid accessor');
+  return { entry, id: '' };
+}
+
+export function badToken() {
+  return badRequest('bad token');
+}
+
+/** For lists: also tokens whose time is up and that the next sweep will remove are left out. */
+export function listedTokens(call: Call): readonly TokenEntry[] {
+  const space = tokenSpace(call.turn);
+  return space.list('token/id/').flatMap((accessor) => {
+    const entry = space.read(entryPath(accessor), tokenCodec);
+    return entry === undefined || entry.type === 'batch' || (entry.expiresAt !== 0 && entry.expiresAt <= call.now)
+      ? []
+      : [entry];
+  });
+}

@@ -1,0 +1,17 @@
+import type { KeyObject } from 'node:crypto';
+import type { Random } from '#platform';
+import type { Backend } from './backend.ts';
+import type { Sys } from './sys/ports.ts';
+
+/** What the core lends to handlers. Nothing in it is state of a request. */
+export interface Core {
+  readonly random: Random;
+  /** A random UUID (version 4), as Vault names things. */
+  uuid(): string;
+  /** What tokens are hashed with; see tokens/secret.ts. */
+  readonly tokenKey: KeyObject;
+  /** Engines and login methods by type. */
+  readonly backends: { readonly secret: ReadonlyMap<string, Backend>; readonly auth: ReadonlyMap<string, Backend> };
+  /** What only the server as a whole can do: seal, rotate, audit devices. */
+  readonly sys: Sys;
+}

@@ -1,0 +1,145 @@
+import type { X509Certificate } from 'node:crypto';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { Fault, parseStrictJson } from '@sallyport/formats';
+import { parseDuration } from '../duration.ts';
+import { isObject, type JsonObject } from '../fields.ts';
+import type { Incoming, Method } from '../request/incoming.ts';
+import { parsePath } from '../request/path.ts';
+
+/** What the listener knows of a request beside Node's own words for it. */
+export interface Arrived {
+  readonly id: string;
+  /** The verb as the client sent it: Node's parser has no `LIST`. */
+  readonly verb: string;
+  readonly certificate: X509Certificate | undefined;
+}
+
+const maxBodyBytes = 4 * 1024 * 1024;
+const maxQueryLength = 4096;
+const maxQueryFields = 32;
+const prefix = '/v1/';
+const empty: JsonObject = Object.freeze(Object.create(null));
+const noBytes = Buffer.alloc(0);
+const methods: ReadonlySet<string> = new Set<Method>(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'LIST']);
+
+/** The door of `/v1/`: everything bounded, decoded once, refused with a 400 that says why. */
+export async function readRequest(message: IncomingMessage, arrived: Arrived): Promise<Incoming> {
+  const url = message.url ?? '';
+  const mark = url.indexOf('?');
+  const { path, listing } = parsePath(mark < 0 ? url.slice(prefix.length) : url.slice(prefix.length, mark));
+  const query = mark < 0 ? noQuery : readQuery(url.slice(mark + 1));
+  const bodyBytes = await readBody(message);
+  const { headers, socket } = message;
+  return {
+    id: arrived.id,
+    method: methodOf(arrived.verb),
+    path,
+    listing,
+    help: query['help'] !== undefined,
+    query,
+    body: bodyBytes.length === 0 ? queryAsBody(query) : parseBody(bodyBytes),
+    bodyBytes,
+    token: tokenOf(headers),
+    wrapSeconds: wrapOf(headers),
+    headers,
+    remoteAddress: socket.remoteAddress ?? '',
+    remotePort: socket.remotePort ?? 0,
+    certificate: arrived.certificate,
+  };
+}
+
+const noQuery: Readonly<Record<string, string>> = Object.freeze(Object.create(null));
+
+function readQuery(text: string): Readonly<Record<string, string>> {
+  if (text.length > maxQueryLength) throw invalid(`a query of at most ${maxQueryLength} characters`, `${text.length}`);
+  const query: Record<string, string> = Object.create(null);
+  let count = 0;
+  for (const [name, value] of new URLSearchParams(text)) {
+    count += 1;
+    if (count > maxQueryFields) throw invalid(`at most ${maxQueryFields} query fields`, 'more');
+    if (Object.hasOwn(query, name)) throw invalid('each query field once', `${JSON.stringify(name)} twice`);
+    query[name] = value;
+  }
+  return query;
+}
+
+/** Reads and lists take their fields from the query, as Vault's do. */
+function queryAsBody(query: Readonly<Record<string, string>>): JsonObject {
+  for (const name in query) if (name !== 'list' && name !== 'help') return query;
+  return empty;
+}
+
+/** The whole body, or a refusal as soon as it is too long; a short one that came at once costs no promise per chunk. */
+function readBody(message: IncomingMessage): Promise<Buffer> {
+  const { headers } = message;
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
+    message.resume();
+    return Promise.resolve(noBytes);
+  }
+  if (Number(headers['content-length'] ?? 0) > maxBodyBytes) return Promise.reject(tooLarge());
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    message.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBodyBytes) {
+        chunks.length = 0;
+        message.removeAllListeners('data');
+        reject(tooLarge());
+        return;
+      }
+      chunks.push(chunk);
+    });
+    message.once('end', () => {
+      // A copy of its own: the chunks are slices of the socket's memory, which cannot be wiped later.
+      const body = Buffer.concat(chunks);
+      for (const chunk of chunks) chunk.fill(0);
+      resolve(body);
+    });
+    message.once('error', reject);
+    message.once('close', () => reject(new Fault('invalid', 'vault.body_aborted', 'the body broke off')));
+  });
+}
+
+function parseBody(bytes: Buffer): JsonObject {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw invalid('a body in UTF-8', 'other bytes');
+  }
+  if (text.trim() === '') return empty;
+  const value = parseStrictJson(text, { maxBytes: maxBodyBytes });
+  if (value === null) return empty;
+  if (!isObject(value)) throw invalid('a JSON object as body', Array.isArray(value) ? 'a list' : typeof value);
+  return value;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const bearer = /^Bearer ([^\s]{1,4096})$/i;
+
+function tokenOf(headers: IncomingHttpHeaders): string | undefined {
+  const own = headers['x-vault-token'];
+  if (typeof own === 'string' && own !== '') return own;
+  return bearer.exec(headers.authorization ?? '')?.[1];
+}
+
+function wrapOf(headers: IncomingHttpHeaders): number | undefined {
+  const value = headers['x-vault-wrap-ttl'];
+  if (typeof value !== 'string' || value === '') return undefined;
+  const seconds = parseDuration(value, 'X-Vault-Wrap-TTL');
+  return seconds === 0 ? undefined : seconds;
+}
+
+function methodOf(verb: string): Method {
+  if (methods.has(verb)) return verb as Method;
+  throw new Fault('invalid', 'vault.unsupported_operation', 'unsupported operation');
+}
+
+function tooLarge(): Fault {
+  return new Fault('invalid', 'vault.too_large', `expected a body of at most ${maxBodyBytes} bytes`);
+}
+
+function invalid(expected: string, got: string): Fault {
+  return new Fault('invalid', 'vault.request', `expected ${expected}, got ${got}`);
+}

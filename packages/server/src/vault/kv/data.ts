@@ -1,0 +1,141 @@
+import { RawJson } from '../audit/json-walk.ts';
+import type { Call, Reply } from '../backend.ts';
+import { badRequest, nothingHere } from '../errors.ts';
+import { isObject } from '../fields.ts';
+import { rawMember } from '../raw-member.ts';
+import { mergePatch } from './merge-patch.ts';
+import {
+  configOf,
+  deletionOf,
+  describeVersion,
+  findMetadata,
+  findValue,
+  isDeleted,
+  keptVersions,
+  putMetadata,
+  putValue,
+  removeValue,
+  type SecretMetadata,
+  type VersionMetadata,
+} from './metadata.ts';
+
+/** `GET data/:path`: the value of a version; of a version that is gone, a 404 that tells what it was. */
+export function readVersion(call: Call): Reply {
+  const { version, metadata } = versionOf(call);
+  const facts = metadata.versions[version];
+  const described = JSON.stringify(describeVersion(call, version, metadata));
+  if (facts === undefined) throw nothingHere();
+  const value =
+    facts.destroyed || isDeleted(facts, call.now) ? undefined : findValue(call.store, pathOf(call), version);
+  if (value === undefined) return { status: 404, data: { data: null, metadata: JSON.parse(described) } };
+  const json = Buffer.concat([Buffer.from('{"data":'), value, Buffer.from(`,"metadata":${described}}`)]);
+  value.fill(0);
+  return { data: new RawJson(json) };
+}
+
+/** The version that was asked for, the current one when absent or 0. */
+export function versionOf(call: Call): { readonly version: number; readonly metadata: SecretMetadata } {
+  const metadata = findMetadata(call.store, pathOf(call));
+  if (metadata === undefined) throw nothingHere();
+  const asked = call.request.query['version'] ?? '';
+  if (!/^\d{0,9}$/.test(asked)) throw badRequest('expected a whole number as version');
+  return { version: Number(asked) || metadata.current, metadata };
+}
+
+/** `POST data/:path`: the next version, if `cas` is the current one. */
+export function writeVersion(call: Call): Reply {
+  const data = rawMember(call.request.bodyBytes, 'data');
+  if (data === undefined || !isObject(call.fields.find('data'))) throw badRequest('no data provided');
+  // A copy: storing wipes what it stored, and the body belongs to the request.
+  return store(call, Buffer.from(data));
+}
+
+/** `PATCH data/:path`: RFC 7396 on the current version. */
+export function patchVersion(call: Call): Reply {
+  const patch = rawMember(call.request.bodyBytes, 'data');
+  if (patch === undefined || !isObject(call.fields.find('data'))) throw badRequest('no data provided');
+  const metadata = findMetadata(call.store, pathOf(call));
+  const facts = metadata?.versions[metadata.current];
+  if (metadata === undefined || facts === undefined) throw nothingHere();
+  if (facts.destroyed || isDeleted(facts, call.now)) {
+    return { status: 404, data: { data: null, metadata: describeVersion(call, metadata.current, metadata) } };
+  }
+  const value = findValue(call.store, pathOf(call), metadata.current);
+  if (value === undefined) throw nothingHere();
+  const patched = mergePatch(value, patch);
+  value.fill(0);
+  return store(call, patched);
+}
+
+/** `DELETE data/:path`: the current version, which can be undeleted. */
+export function deleteCurrent(call: Call): Reply {
+  const metadata = findMetadata(call.store, pathOf(call));
+  if (metadata !== undefined) markVersions(call, metadata, [metadata.current], deleteMark(call.now));
+  return {};
+}
+
+export type Mark = (version: VersionMetadata) => VersionMetadata;
+
+export function deleteMark(now: number): Mark {
+  return (version) => (version.destroyed || isDeleted(version, now) ? version : { ...version, deletedAt: now });
+}
+
+export function markVersions(call: Call, metadata: SecretMetadata, versions: readonly number[], mark: Mark): void {
+  const marked: Record<string, VersionMetadata> = { ...metadata.versions };
+  for (const version of versions) {
+    const facts = marked[version];
+    if (facts !== undefined) marked[version] = mark(facts);
+  }
+  putMetadata(call.store, pathOf(call), { ...metadata, versions: marked, updatedAt: call.now });
+}
+
+export function pathOf(call: Call): string {
+  const path = call.params['path'] ?? '';
+  if (path === '') throw badRequest('missing path');
+  return path;
+}
+
+function store(call: Call, json: Buffer): Reply {
+  const path = pathOf(call);
+  const config = configOf(call.store);
+  const before = findMetadata(call.store, path);
+  checkCas(call, before, config.casRequired || (before?.casRequired ?? false));
+  const version = (before?.current ?? 0) + 1;
+  const base: SecretMetadata = before ?? {
+    createdAt: call.now,
+    updatedAt: call.now,
+    current: 0,
+    oldest: 1,
+    maxVersions: 0,
+    casRequired: false,
+    deleteAfter: 0,
+    custom: null,
+    versions: {},
+  };
+  const versions: Record<string, VersionMetadata> = {
+    ...base.versions,
+    [version]: { createdAt: call.now, deletedAt: deletionOf(base, config, call.now), destroyed: false },
+  };
+  const oldest = Math.max(1, base.oldest, version - keptVersions(base, config) + 1);
+  for (let old = base.oldest; old < oldest; old += 1) {
+    delete versions[old];
+    removeValue(call.store, path, old);
+  }
+  const metadata = { ...base, updatedAt: call.now, current: version, oldest, versions };
+  putMetadata(call.store, path, metadata);
+  putValue(call.store, path, version, json);
+  return { data: describeVersion(call, version, metadata) };
+}
+
+function checkCas(call: Call, metadata: SecretMetadata | undefined, required: boolean): void {
+  const options = call.fields.object('options') ?? {};
+  const cas = options['cas'];
+  if (cas === undefined || cas === null) {
+    if (required) throw badRequest('check-and-set parameter required for this call');
+    return;
+  }
+  const wanted = typeof cas === 'string' && /^\d{1,9}$/.test(cas) ? Number(cas) : cas;
+  if (typeof wanted !== 'number' || !Number.isSafeInteger(wanted)) throw badRequest('error parsing check-and-set parameter');
+  if (wanted !== (metadata?.current ?? 0))
+    throw badRequest('check-and-set parameter did not match the current version');
+}

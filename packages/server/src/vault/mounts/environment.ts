@@ -1,0 +1,42 @@
+import { badRequest, permissionDenied } from '../errors.ts';
+import type { Caller } from '../request/caller.ts';
+import { type Mount, systemEnvironment } from './mount.ts';
+
+const defaultEnvironment = 'default/default';
+const everywhere = '*';
+// What the keyring takes for the scope of an environment.
+const name = /^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}$/;
+
+/**
+ * The environment of a new mount: the one that is asked for, or else the caller's only one, or else the default. A
+ * token of some environments mounts in these only. `system` is for login methods whose tokens reach all environments,
+ * so it takes a token that does.
+ */
+export function environmentFor(caller: Caller | undefined, asked: string | undefined, kind: 'secret' | 'auth'): string {
+  const own = caller?.token.environments ?? [];
+  const only = own.length === 1 && own[0] !== everywhere ? own[0] : undefined;
+  const environment = asked === undefined || asked === '' ? (only ?? defaultEnvironment) : asked;
+  const valid = name.test(environment) || (kind === 'auth' && environment === systemEnvironment);
+  if (!valid) {
+    throw badRequest(
+      `expected an environment such as "shop/prod", got ${JSON.stringify(environment.slice(0, 130))}`,
+    );
+  }
+  requireReach(caller, environment);
+  return environment;
+}
+
+/** Throws unless a token of this caller may reach into the environment. */
+export function requireReach(caller: Caller | undefined, environment: string): void {
+  if (!reaches(caller, environment)) throw permissionDenied();
+}
+
+export function reaches(caller: Caller | undefined, environment: string): boolean {
+  const own = caller?.token.environments ?? [];
+  return own.includes(everywhere) || own.includes(environment);
+}
+
+/** Whether a caller is told of a mount: those of the installation are no secret. */
+export function mayKnow(caller: Caller | undefined, mount: Mount): boolean {
+  return mount.environment === systemEnvironment || reaches(caller, mount.environment);
+}

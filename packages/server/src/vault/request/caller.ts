@@ -1,0 +1,67 @@
+import type { Turn } from '#journal';
+import type { Caller as AuditedCaller } from '../audit/exchange.ts';
+import { identityOf } from '../identity/who.ts';
+import { type Acl, compileAcl } from '../policy/acl.ts';
+import { rootPolicy } from '../policy/policy.ts';
+import { findPolicy, rootPolicyName, type StoredPolicy } from '../policies/store.ts';
+import type { TokenEntry } from '../tokens/entry.ts';
+
+/** Whoever holds a valid token, and what they may do at this moment. */
+export interface Caller {
+  readonly token: TokenEntry;
+  readonly acl: Acl;
+  readonly isRoot: boolean;
+  /** Names of the token's policies and of those its identity brings. */
+  readonly policies: readonly string[];
+  readonly identityPolicies: readonly string[];
+  /** What audit says of them: one object as long as nothing changes. */
+  readonly audited: AuditedCaller;
+}
+
+interface Remembered {
+  /** Everything the caller was made from; still current if each is the same object. */
+  readonly basis: readonly unknown[];
+  readonly caller: Caller;
+}
+
+/** By entry: a changed token is another entry, and a revoked one takes its memory along. */
+const remembered = new WeakMap<TokenEntry, Remembered>();
+
+/** Reads policies and identity as they are in this turn; compiled rules are used again while none of them changed. */
+export function callerOf(turn: Turn, token: TokenEntry): Caller {
+  const identity = identityOf(turn, token.entityId);
+  const names = [...new Set([...token.policies, ...identity.policies])];
+  const policies = names.map((name) => findPolicy(turn, name));
+  const basis = [identity.entity, ...identity.groups, ...policies];
+  const before = remembered.get(token);
+  if (before !== undefined && sameObjects(before.basis, basis)) return before.caller;
+
+  const isRoot = token.policies.includes(rootPolicyName);
+  const present = policies.filter((policy): policy is StoredPolicy => policy !== undefined);
+  const caller: Caller = {
+    token,
+    isRoot,
+    acl: isRoot ? compileAcl([rootPolicy]) : compileAcl(present.map((policy) => policy.parsed), identity.template),
+    policies: names,
+    identityPolicies: identity.policies,
+    audited: {
+      accessor: token.accessor,
+      displayName: token.displayName,
+      policies: names,
+      tokenPolicies: token.policies,
+      identityPolicies: identity.policies,
+      noDefaultPolicy: !token.policies.includes('default'),
+      metadata: token.meta,
+      entityId: token.entityId,
+      tokenType: token.type,
+      ttlSeconds: token.ttl,
+      issueTime: token.createdAt,
+    },
+  };
+  remembered.set(token, { basis, caller });
+  return caller;
+}
+
+function sameObjects(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((each, index) => each === other[index]);
+}

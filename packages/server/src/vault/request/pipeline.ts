@@ -1,0 +1,117 @@
+import { Fault, isFault } from '@sallyport/formats';
+import type { Decide, Journal } from '#journal';
+import type { Log } from '#platform';
+import type { Exchange } from '../audit/exchange.ts';
+import { RawJson } from '../audit/json-walk.ts';
+import type { PathSpec } from '../backend.ts';
+import type { Core } from '../core.ts';
+import { spendUse } from '../tokens/uses.ts';
+import { type Admitted, admit, noFindings } from './admit.ts';
+import { exchangeOf, type Outcome } from './exchange.ts';
+import type { Incoming } from './incoming.ts';
+import { findRoute } from './route.ts';
+import { type Performed, perform, type Preparation } from './perform.ts';
+import { type Answer, renderFault, renderReply } from './render.ts';
+
+export interface Pipeline {
+  /** Answers, whatever the request is; rejects only when no audit could be written or the server is sealed. */
+  answer(request: Incoming, signal: AbortSignal): Promise<Answer>;
+}
+
+export interface PipelineDeps {
+  readonly journal: Journal;
+  readonly core: Core;
+  readonly log: Log;
+  /** The lines of the ledger's own device; what other devices want is taken from the exchange as well. */
+  readonly auditLines: (exchange: Exchange) => readonly Buffer[];
+  readonly wallNow: () => number;
+}
+
+export function createPipeline(deps: PipelineDeps): Pipeline {
+  const { journal, core, log } = deps;
+
+  return {
+    async answer(request, signal) {
+      const preparation = await prepare(request, signal);
+      const answer = await journal.run<Answer>(decideRequest(request, preparation));
+      answer.after?.();
+      return answer;
+    },
+  };
+
+  /** Does what is slow before the turn, and only for whoever may ask for it. */
+  async function prepare(request: Incoming, signal: AbortSignal): Promise<Preparation | Fault | undefined> {
+    const admitted = await look(request);
+    const handler = admitted?.handler;
+    if (handler === undefined || typeof handler === 'function') return undefined;
+    try {
+      // Their types belong together: `prepared` made the pair.
+      return { handler, value: await handler.prepare((admitted as Admitted).call, signal) };
+    } catch (error) {
+      if (isFault(error)) return error;
+      throw error;
+    }
+  }
+
+  async function look(request: Incoming): Promise<Admitted | undefined> {
+    for (let round = 0; round < 3; round += 1) {
+      try {
+        return journal.peek((turn) => {
+          const route = findRoute(turn, core, request.path);
+          // Most handlers have nothing to prepare; for them the turn alone decides.
+          if (route?.spec === undefined || !hasPreparation(route.spec)) return undefined;
+          return admit(turn, core, request, noFindings());
+        });
+      } catch (error) {
+        if (error instanceof Error && error.name === 'ScopeNotOpen' && 'scope' in error) {
+          await journal.openScope(String(error.scope));
+          continue;
+        }
+        // Refused: the turn refuses it again, and writes that down.
+        if (isFault(error) && error.kind !== 'unavailable') return undefined;
+        throw error;
+      }
+    }
+    return undefined;
+  }
+
+  function decideRequest(request: Incoming, preparation: Preparation | Fault | undefined): Decide<Answer> {
+    return (turn) => {
+      const findings = noFindings();
+      let performed: Performed | undefined;
+      let outcome: Outcome;
+      let answer: Answer;
+      try {
+        performed = perform(turn, core, request, preparation, findings);
+        outcome = performed.outcome;
+        answer = renderReply(performed.reply, request.id, performed.mountType);
+      } catch (error) {
+        if (error instanceof Error && error.name === 'ScopeNotOpen') throw error;
+        turn.undo();
+        const fault = isFault(error) ? error : broken(error, request, log);
+        outcome = { error: fault, ...spent(spendUse(turn, findings.caller?.token)) };
+        answer = renderFault(fault);
+      }
+      // The wall's clock: how long it took matters here, and nothing depends on it.
+      const audit = deps.auditLines(exchangeOf(request, findings, outcome, turn.now, deps.wallNow()));
+      const data = performed?.outcome.reply?.data;
+      if (data !== undefined && data instanceof RawJson) data.bytes.fill(0);
+      return { answer, audit };
+    };
+  }
+}
+
+function hasPreparation(spec: PathSpec): boolean {
+  return Object.values(spec.on).some((handler) => typeof handler !== 'function');
+}
+
+function spent(left: number | undefined): { readonly remainingUses?: number } {
+  return left === undefined ? {} : { remainingUses: left };
+}
+
+function broken(error: unknown, request: Incoming, log: Log): Fault {
+  log.error({ requestId: request.id, err: error }, 'a request met a mistake of ours');
+  return new Fault('internal', 'vault.internal', 'internal error', {
+    hint: `the server's log tells more under request ${request.id}`,
+  });
+}

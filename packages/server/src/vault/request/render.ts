@@ -1,0 +1,77 @@
+import type { Fault } from '@sallyport/formats';
+import { RawJson } from '../audit/json-walk.ts';
+import type { Reply } from '../backend.ts';
+import { errorBody, statusOf } from '../errors.ts';
+import type { JsonObject } from '../fields.ts';
+
+/** An answer on its way out. */
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  /** Wiped after it was sent. Absent: no body. */
+  readonly body: Buffer | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Runs when the answer is durable, before it is sent: what must not happen for an unaudited request. */
+  readonly after?: () => void;
+}
+
+const json = 'application/json';
+
+/** Vault's envelope. Its order is not a promise; that every field is there is one: clients read them unasked. */
+export function renderReply(reply: Reply, requestId: string, mountType: string): Answer {
+  const headers = reply.headers ?? {};
+  const after = reply.after === undefined ? {} : { after: reply.after };
+  if (reply.raw !== undefined) {
+    return { status: reply.status ?? 200, contentType: reply.raw.contentType, body: reply.raw.body, headers, ...after };
+  }
+  const { data } = reply;
+  if (reply.bare) {
+    const body = data === undefined ? undefined : Buffer.from(JSON.stringify(data));
+    return { status: reply.status ?? 200, contentType: json, body, headers, ...after };
+  }
+  const nothing =
+    data === undefined &&
+    reply.auth === undefined &&
+    reply.wrap === undefined &&
+    (reply.warnings === undefined || reply.warnings.length === 0);
+  if (nothing) return { status: reply.status ?? 204, contentType: json, body: undefined, headers, ...after };
+  return { status: reply.status ?? 200, contentType: json, body: envelope(reply, requestId, mountType), headers, ...after };
+}
+
+/** The body of an answer, which is also what wrapping keeps. */
+export function envelope(reply: Reply, requestId: string, mountType: string): Buffer {
+  const { data, lease } = reply;
+  const head = `{"request_id":${JSON.stringify(requestId)},"lease_id":${JSON.stringify(lease?.id ?? '')},"renewable":${lease?.renewable ?? false},"lease_duration":${lease?.seconds ?? 0},"data":`;
+  const warnings = reply.warnings === undefined || reply.warnings.length === 0 ? null : reply.warnings;
+  const flat = reply.flat && data !== undefined && !(data instanceof RawJson) ? flatFields(data) : '';
+  const tail = `,"wrap_info":${JSON.stringify(reply.wrap ?? null)},"warnings":${JSON.stringify(warnings)},"auth":${JSON.stringify(reply.auth ?? null)},"mount_type":${JSON.stringify(mountType)}${flat}}\n`;
+  if (data !== undefined && data instanceof RawJson) {
+    return Buffer.concat([Buffer.from(head), data.bytes, Buffer.from(tail)]);
+  }
+  return Buffer.from(head + JSON.stringify(data ?? null) + tail);
+}
+
+const envelopeFields = new Set([
+  'request_id',
+  'lease_id',
+  'renewable',
+  'lease_duration',
+  'data',
+  'wrap_info',
+  'warnings',
+  'auth',
+  'mount_type',
+]);
+
+function flatFields(data: JsonObject): string {
+  return Object.entries(data)
+    .filter(([name]) => !envelopeFields.has(name))
+    .map(([name, value]) => `,${JSON.stringify(name)}:${JSON.stringify(value)}`)
+    .join('');
+}
+
+export function renderFault(fault: Fault): Answer {
+  const status = statusOf(fault);
+  const headers = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
+  return { status, contentType: json, body: Buffer.from(`${JSON.stringify(errorBody(fault))}\n`), headers };
+}

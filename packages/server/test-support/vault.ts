@@ -1,0 +1,149 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createJournal, type Journal, journalMigrations } from '#journal';
+import { createKeyring, fileSeal, type Keyring, keyringMigrations } from '#keyring';
+import { createAudit, ledgerMigrations } from '#ledger';
+import { createIds, systemClock, systemRandom } from '#platform';
+import type { Backend } from '../src/vault/backend.ts';
+import { createHandler } from '../src/vault/http/handler.ts';
+import { newMount } from '../src/vault/mounts/new-mount.ts';
+import { mountsOf, writeMounts } from '../src/vault/mounts/table.ts';
+import type { Sys } from '../src/vault/sys/ports.ts';
+import { backendsOf, createVault, type Vault } from '../src/vault/vault.ts';
+import { openTestDb, type TestDb } from './database.ts';
+import { type FixedClock, fixedClock, silentLog } from './fakes.ts';
+
+export interface TestVault {
+  readonly vault: Vault;
+  readonly journal: Journal;
+  readonly keyring: Keyring;
+  readonly testDb: TestDb;
+  readonly clock: FixedClock;
+  readonly rootToken: string;
+  readonly address: string;
+  /** A request over a real socket. `LIST` is sent as `GET` with `?list=true`. */
+  request(method: string, path: string, options?: TestRequest): Promise<TestAnswer>;
+  close(): Promise<void>;
+}
+
+export interface TestRequest {
+  /** The root token when absent; null for none. */
+  readonly token?: string | null;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface TestAnswer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  readonly body: any;
+  readonly text: string;
+}
+
+/** A vault on a database of its own, with `secret/` (versioned) and `kv1/` mounted in `default/default`. */
+export async function openVault(
+  options: { readonly secret?: readonly Backend[]; readonly auth?: readonly Backend[]; readonly sys?: Sys } = {},
+): Promise<TestVault> {
+  const testDb = await openTestDb([...keyringMigrations, ...ledgerMigrations, ...journalMigrations]);
+  const directory = await mkdtemp(join(tmpdir(), 'sallyport-vault-'));
+  const clock = fixedClock();
+  const [db, random] = [testDb.db, systemRandom];
+  const ids = createIds({ clock: systemClock, random });
+  const audit = createAudit({ clock: systemClock, ids });
+  const log = silentLog;
+  const keyring = createKeyring({
+    db,
+    audit,
+    clock,
+    random,
+    ids,
+    log,
+    seal: fileSeal(join(directory, 'root.key'), random),
+  });
+  await keyring.open();
+  const journal = createJournal({
+    db,
+    audit,
+    clock,
+    log,
+    directory,
+    cipher: (scope) => keyring.cipher(scope),
+  });
+  await journal.open();
+  const vault = createVault({
+    journal,
+    clock,
+    random,
+    log,
+    // What a test does not use of the server as a whole, it does not give.
+    sys: options.sys ?? ({} as Sys),
+    backends: backendsOf(options.secret ?? [], options.auth ?? []),
+  });
+  await vault.open();
+  await journal.run((turn) => {
+    const environment = 'default/default';
+    const mounts = [
+      newMount({ path: 'secret/', kind: 'secret', type: 'kv', environment, options: { version: '2' } }),
+      newMount({ path: 'kv1/', kind: 'secret', type: 'kv', environment, options: { version: '1' } }),
+      ...(options.secret ?? [])
+        .filter(({ type }) => !mountsOf(turn).mounts.some((mount) => mount.type === type))
+        .map(({ type }) => newMount({ path: `${type}/`, kind: 'secret', type, environment })),
+      ...(options.auth ?? []).map(({ type }) =>
+        newMount({ path: `auth/${type}/`, kind: 'auth', type, environment }),
+      ),
+    ];
+    writeMounts(turn, [...mountsOf(turn).mounts, ...mounts]);
+    return { answer: undefined, audit: [] };
+  });
+  const rootToken = await vault.makeRootToken();
+  const handle = createHandler({
+    pipeline: vault.pipeline,
+    log,
+    requestId: () => crypto.randomUUID(),
+    verbOf: (message) => message.method ?? 'GET',
+    certificateOf: () => undefined,
+  });
+  const server = createServer((message, response) => void handle(message, response));
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  return {
+    vault,
+    journal,
+    keyring,
+    testDb,
+    clock,
+    rootToken,
+    address,
+    async request(method, path, { token = rootToken, body, headers = {} } = {}) {
+      const list = method === 'LIST';
+      const url = `${address}/v1/${path}${list ? `${path.includes('?') ? '&' : '?'}list=true` : ''}`;
+      const answer = await fetch(url, {
+        method: list ? 'GET' : method,
+        headers: { ...(token === null ? {} : { 'x-vault-token': token }), ...headers },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      });
+      const text = await answer.text();
+      return { status: answer.status, text, body: text === '' ? undefined : safeJson(text) };
+    },
+    async close() {
+      server.closeAllConnections();
+      await new Promise((closed) => server.close(closed));
+      await journal.close();
+      await keyring.close();
+      await testDb.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
