@@ -218,7 +218,7 @@ export function createKeyring(deps: KeyringDeps): Keyring {
     },
     async unseal(share, nonce) {
       if (roots.isOpen()) return true;
-      const open = await lifecycle.unseal(SecretBytes.from(share.expose()), nonce);
+      const open = await lifecycle.unseal(share, nonce);
       if (open) await opened();
       return open;
     },

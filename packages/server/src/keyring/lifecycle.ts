@@ -1,5 +1,6 @@
 import { isFault, type SecretBytes } from '@sallyport/formats';
 import type { Entropy } from './entropy.ts';
+import { keyringClosed } from './faults.ts';
 import { draftRoot } from './root-draft.ts';
 import type { ActiveSeal, Roots } from './roots.ts';
 import type { Seal } from './seal.ts';
@@ -84,6 +85,27 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
   const { roots, recovery, holders, entropy, seals, seal, previousSeal } = deps;
   const collector = createCollector(entropy);
   const shareSeals = [seal, previousSeal].filter(isShareSeal);
+  /** Counts closings: who seals the keyring while it opens wins. */
+  let closings = 0;
+
+  function close(): void {
+    closings += 1;
+    collector.reset();
+    for (const one of shareSeals) one.wipe();
+  }
+
+  /** Runs what opens the root, and takes it back when the keyring was sealed meanwhile or it failed. */
+  async function opening(work: () => Promise<void>): Promise<void> {
+    const before = closings;
+    try {
+      await work();
+      if (closings !== before) throw keyringClosed();
+    } catch (error) {
+      roots.close();
+      for (const one of shareSeals) one.wipe();
+      throw error;
+    }
+  }
 
   function holding(row: SealedRoot | undefined): ReturnType<typeof holdingOf>['kind'] {
     return row === undefined ? 'current' : holdingOf(row, seal, previousSeal).kind;
@@ -119,12 +141,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       await migrateFromShares(roots, row, own, key, seal, recovery);
       seals.active = seal;
     } else own.use(key);
-    try {
-      await roots.open();
-    } catch (error) {
-      own.wipe();
-      throw error;
-    }
+    await roots.open();
   }
 
   return {
@@ -181,30 +198,26 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       }
     },
 
-    open,
+    open: () => opening(open),
 
     async unseal(share, nonce) {
       if (roots.isOpen()) {
-        share.wipe();
         return true;
       }
       const row = await roots.find();
       const split = row && shareSeals[0]?.splitOf(row.sealed);
       if (row === undefined || split === undefined || row.sealKind !== shareSeals[0]?.kind) {
-        share.wipe();
         throw row === undefined ? notInitialised() : opensItself();
       }
       collector.add(share, nonce);
       if (collector.progress < split.threshold) return false;
-      await openWith(row, collector.take());
+      const shares = collector.take();
+      await opening(() => openWith(row, shares));
       return true;
     },
 
     resetUnseal: () => collector.reset(),
 
-    close() {
-      collector.reset();
-      for (const one of shareSeals) one.wipe();
-    },
+    close,
   };
 }

@@ -1,4 +1,4 @@
-import { Fault, type SecretBytes, toHex } from '@sallyport/formats';
+import { Fault, SecretBytes, toHex } from '@sallyport/formats';
 import type { Entropy } from '../entropy.ts';
 import { numberOf } from './shamir.ts';
 import { shareSizeBytes } from './share-text.ts';
@@ -9,8 +9,7 @@ export interface Collector {
   readonly nonce: string;
   readonly progress: number;
   /**
-   * Copies nothing: the share is the collector's from here on. The same share again changes nothing. Throws
-   * `keyring.share` for another share of a number that is already there, and `keyring.nonce` for another collection.
+   * Keeps a copy; the caller wipes its own. The same share again changes nothing. Throws `keyring.share` for another share of a number that is already there, and `keyring.nonce` for another collection.
    */
   add(share: SecretBytes, nonce?: string): void;
   /** All of them, for the caller to wipe; the collection is empty and new afterwards. */
@@ -44,18 +43,13 @@ export function createCollector(entropy: Entropy): Collector {
       return shares.length;
     },
     add(share, named) {
-      if (named !== undefined && named !== nonceNow()) {
-        share.wipe();
-        throw otherCeremony();
-      }
+      if (named !== undefined && named !== nonceNow()) throw otherCeremony();
       const known = shares.find((each) => numberOf(each) === numberOf(share));
-      if (known === undefined && share.sizeBytes === shareSizeBytes && numberOf(share) > 0) {
-        shares.push(share);
-        return;
+      if (known !== undefined && known.sizeBytes === share.sizeBytes && known.equals(share)) return;
+      if (known !== undefined || share.sizeBytes !== shareSizeBytes || numberOf(share) === 0) {
+        throw badShare(known !== undefined);
       }
-      const again = known?.sizeBytes === share.sizeBytes && known.equals(share);
-      share.wipe();
-      if (!again) throw badShare(known !== undefined);
+      shares.push(SecretBytes.from(share.expose()));
     },
     take,
     reset() {

@@ -56,7 +56,6 @@ export function createQuorum(entropy: Entropy, roots: Roots, holders: Holders): 
     async add(share, nonce) {
       const needed = await required();
       if (!started || needed === 0) {
-        share.wipe();
         throw noCeremony('a ceremony');
       }
       collector.add(share, nonce);

@@ -200,7 +200,6 @@ export function createRekey(deps: RekeyDeps): Rekey {
     async prove(share, nonce) {
       const ceremony = running;
       if (ceremony === undefined || ceremony.next !== undefined) {
-        share.wipe();
         throw noCeremony('a rekey that collects old shares');
       }
       ceremony.collector.add(share, nonce);
@@ -218,7 +217,6 @@ export function createRekey(deps: RekeyDeps): Rekey {
       const ceremony = running;
       const next = ceremony?.next;
       if (ceremony === undefined || next === undefined) {
-        share.wipe();
         throw noCeremony('a rekey that waits for its new shares');
       }
       ceremony.collector.add(share, nonce);
