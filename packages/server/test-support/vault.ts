@@ -1,6 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createJournal, type Journal, journalMigrations } from '#journal';
@@ -45,7 +45,11 @@ export interface TestAnswer {
 
 /** A vault on a database of its own, with `secret/` (versioned) and `kv1/` mounted in `default/default`. */
 export async function openVault(
-  options: { readonly secret?: readonly Backend[]; readonly auth?: readonly Backend[]; readonly sys?: Sys } = {},
+  options: {
+    readonly secret?: readonly Backend[];
+    readonly auth?: readonly Backend[];
+    readonly sys?: Sys;
+  } = {},
 ): Promise<TestVault> {
   const testDb = await openTestDb([...keyringMigrations, ...ledgerMigrations, ...journalMigrations]);
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-vault-'));

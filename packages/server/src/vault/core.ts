@@ -11,7 +11,10 @@ export interface Core {
   /** What tokens are hashed with; see tokens/secret.ts. */
   readonly tokenKey: KeyObject;
   /** Engines and login methods by type. */
-  readonly backends: { readonly secret: ReadonlyMap<string, Backend>; readonly auth: ReadonlyMap<string, Backend> };
+  readonly backends: {
+    readonly secret: ReadonlyMap<string, Backend>;
+    readonly auth: ReadonlyMap<string, Backend>;
+  };
   /** What only the server as a whole can do: seal, rotate, audit devices. */
   readonly sys: Sys;
 }

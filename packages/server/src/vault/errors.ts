@@ -4,7 +4,12 @@ import type { JsonObject } from './fields.ts';
 /** Refusals that clients of Vault know by their text. */
 
 export function permissionDenied(why?: string): Fault {
-  return new Fault('denied', 'vault.permission_denied', 'permission denied', why === undefined ? {} : { hint: why });
+  return new Fault(
+    'denied',
+    'vault.permission_denied',
+    'permission denied',
+    why === undefined ? {} : { hint: why },
+  );
 }
 
 export function badRequest(message: string): Fault {
@@ -21,7 +26,11 @@ export function unsupportedOperation(): Fault {
 }
 
 export function noHandler(path: string): Fault {
-  return new Fault('not_found', 'vault.no_handler', `no handler for route ${JSON.stringify(path)}. route entry not found.`);
+  return new Fault(
+    'not_found',
+    'vault.no_handler',
+    `no handler for route ${JSON.stringify(path)}. route entry not found.`,
+  );
 }
 
 export function unsupportedPath(): Fault {
@@ -50,7 +59,8 @@ const statuses: Readonly<Record<Fault['kind'], number>> = {
 
 /** What `{"errors": […]}` says. Causes stay inside: they may name files and hosts. */
 export function errorBody(fault: Fault): JsonObject {
-  if (fault.code === 'journal.closed' || fault.code === 'keyring.closed') return { errors: ['Vault is sealed'] };
+  if (fault.code === 'journal.closed' || fault.code === 'keyring.closed')
+    return { errors: ['Vault is sealed'] };
   if (fault.message === '') return { errors: [] };
   return { errors: fault.hint === undefined ? [fault.message] : [`${fault.message}: ${fault.hint}`] };
 }

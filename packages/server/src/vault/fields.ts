@@ -45,7 +45,8 @@ export function createFields(raw: JsonObject): Fields {
     const value = find(name);
     if (value === undefined) return undefined;
     if (typeof value === 'string') {
-      if (value.length > maxTextLength) throw bad(name, `at most ${maxTextLength} characters`, `${value.length}`);
+      if (value.length > maxTextLength)
+        throw bad(name, `at most ${maxTextLength} characters`, `${value.length}`);
       return value;
     }
     if (typeof value === 'number' || typeof value === 'boolean') return String(value);
@@ -77,7 +78,8 @@ export function createFields(raw: JsonObject): Fields {
     if (items.length > maxListItems) throw bad(name, `at most ${maxListItems} items`, `${items.length}`);
     const texts = new Set<string>();
     for (const item of items) {
-      if (typeof item !== 'string' && typeof item !== 'number') throw bad(name, 'a list of texts', kindOf(item));
+      if (typeof item !== 'string' && typeof item !== 'number')
+        throw bad(name, 'a list of texts', kindOf(item));
       const text = String(item).trim();
       if (text !== '') texts.add(text);
     }
@@ -89,7 +91,8 @@ export function createFields(raw: JsonObject): Fields {
     if (value === undefined) return undefined;
     const entries = mapEntries(value);
     if (entries === undefined) throw bad(name, 'a map of texts', kindOf(value));
-    if (entries.length > maxListItems) throw bad(name, `at most ${maxListItems} entries`, `${entries.length}`);
+    if (entries.length > maxListItems)
+      throw bad(name, `at most ${maxListItems} entries`, `${entries.length}`);
     const map: Record<string, string> = Object.create(null);
     for (const [key, each] of entries) {
       if (typeof each !== 'string' && typeof each !== 'number' && typeof each !== 'boolean')
@@ -111,7 +114,8 @@ export function createFields(raw: JsonObject): Fields {
     text: (name, absent = '') => findText(name) ?? absent,
     required(name) {
       const value = findText(name);
-      if (value === undefined || value === '') throw new Fault('invalid', 'vault.missing_field', `missing ${name}`);
+      if (value === undefined || value === '')
+        throw new Fault('invalid', 'vault.missing_field', `missing ${name}`);
       return value;
     },
     findText,
@@ -153,12 +157,17 @@ function mapEntries(value: unknown): ReadonlyArray<readonly [string, unknown]> |
       return at < 0 ? ([text, ''] as const) : ([text.slice(0, at), text.slice(at + 1)] as const);
     });
   }
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return mapEntries(value.join(','));
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string'))
+    return mapEntries(value.join(','));
   return undefined;
 }
 
 function bad(name: string, expected: string, got: string): Fault {
-  return new Fault('invalid', 'vault.field', `error converting input for field "${name}": expected ${expected}, got ${got}`);
+  return new Fault(
+    'invalid',
+    'vault.field',
+    `error converting input for field "${name}": expected ${expected}, got ${got}`,
+  );
 }
 
 /** The kind of a value, and never the value: a field may hold a secret. */

@@ -50,7 +50,10 @@ function endOfValue(bytes: Buffer, from: number): number {
     else if (depth > 0 && (code === closeBrace || code === closeBracket)) {
       depth -= 1;
       if (depth === 0) return at + 1;
-    } else if (depth === 0 && (code === comma || code === closeBrace || code === closeBracket || isSpace(code)))
+    } else if (
+      depth === 0 &&
+      (code === comma || code === closeBrace || code === closeBracket || isSpace(code))
+    )
       return at;
   }
   return bytes.length;

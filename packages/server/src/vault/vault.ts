@@ -32,7 +32,10 @@ export interface VaultDeps {
   readonly random: Random;
   readonly log: Log;
   readonly sys: Sys;
-  readonly backends: { readonly secret: ReadonlyMap<string, Backend>; readonly auth: ReadonlyMap<string, Backend> };
+  readonly backends: {
+    readonly secret: ReadonlyMap<string, Backend>;
+    readonly auth: ReadonlyMap<string, Backend>;
+  };
 }
 
 const tokenKeyPath = 'core/token-key';
@@ -41,7 +44,13 @@ const sweepPortion = 200;
 
 export function createVault(deps: VaultDeps): Vault {
   const { journal, clock, random, log, sys } = deps;
-  let opened: { readonly pipeline: Pipeline; readonly core: Core; readonly lines: (exchange: Exchange) => readonly Buffer[] } | undefined;
+  let opened:
+    | {
+        readonly pipeline: Pipeline;
+        readonly core: Core;
+        readonly lines: (exchange: Exchange) => readonly Buffer[];
+      }
+    | undefined;
 
   const need = () => {
     if (opened === undefined) throw new Fault('unavailable', 'journal.closed', 'Vault is sealed');
@@ -72,7 +81,13 @@ export function createVault(deps: VaultDeps): Vault {
         return [request, response];
       };
       const core: Core = { random, uuid: randomUUID, tokenKey: keys.tokenKey, backends: deps.backends, sys };
-      const pipeline = createPipeline({ journal, core, log, auditLines: lines, wallNow: () => clock.now().getTime() });
+      const pipeline = createPipeline({
+        journal,
+        core,
+        log,
+        auditLines: lines,
+        wallNow: () => clock.now().getTime(),
+      });
       opened = { pipeline, core, lines };
     },
     async sweep() {
@@ -133,15 +148,26 @@ function firstStart(turn: Turn, random: Random): void {
   if (mountsOf(turn).mounts.length > 0) return;
   writeMounts(turn, [
     newMount({ path: 'auth/token/', kind: 'auth', type: 'token', description: 'token based credentials' }),
-    newMount({ path: 'cubbyhole/', kind: 'secret', type: 'cubbyhole', description: 'per-token private secret storage' }),
+    newMount({
+      path: 'cubbyhole/',
+      kind: 'secret',
+      type: 'cubbyhole',
+      description: 'per-token private secret storage',
+    }),
     newMount({ path: 'identity/', kind: 'secret', type: 'identity', description: 'identity store' }),
-    newMount({ path: 'sys/', kind: 'system', type: 'system', description: 'system endpoints used for control, policy and debugging' }),
+    newMount({
+      path: 'sys/',
+      kind: 'system',
+      type: 'system',
+      description: 'system endpoints used for control, policy and debugging',
+    }),
   ]);
 }
 
 function secret(turn: Turn, path: string): Buffer {
   const bytes = turn.space('system').get(path);
-  if (bytes === undefined) throw new Fault('integrity', 'vault.core_missing', `the record ${path} is missing`);
+  if (bytes === undefined)
+    throw new Fault('integrity', 'vault.core_missing', `the record ${path} is missing`);
   return bytes;
 }
 

@@ -64,7 +64,9 @@ function send(response: ServerResponse, answer: Answer, message: IncomingMessage
 }
 
 function slow(): Fault {
-  return new Fault('unavailable', 'vault.slow', `no answer after ${answerSeconds} seconds`, { hint: 'try again later' });
+  return new Fault('unavailable', 'vault.slow', `no answer after ${answerSeconds} seconds`, {
+    hint: 'try again later',
+  });
 }
 
 function unexpected(error: unknown, requestId: string, log: Log): Fault {

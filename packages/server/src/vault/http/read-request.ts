@@ -20,7 +20,15 @@ const maxQueryFields = 32;
 const prefix = '/v1/';
 const empty: JsonObject = Object.freeze(Object.create(null));
 const noBytes = Buffer.alloc(0);
-const methods: ReadonlySet<string> = new Set<Method>(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'LIST']);
+const methods: ReadonlySet<string> = new Set<Method>([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'LIST',
+]);
 
 /** The door of `/v1/`: everything bounded, decoded once, refused with a 400 that says why. */
 export async function readRequest(message: IncomingMessage, arrived: Arrived): Promise<Incoming> {
@@ -51,7 +59,8 @@ export async function readRequest(message: IncomingMessage, arrived: Arrived): P
 const noQuery: Readonly<Record<string, string>> = Object.freeze(Object.create(null));
 
 function readQuery(text: string): Readonly<Record<string, string>> {
-  if (text.length > maxQueryLength) throw invalid(`a query of at most ${maxQueryLength} characters`, `${text.length}`);
+  if (text.length > maxQueryLength)
+    throw invalid(`a query of at most ${maxQueryLength} characters`, `${text.length}`);
   const query: Record<string, string> = Object.create(null);
   let count = 0;
   for (const [name, value] of new URLSearchParams(text)) {
@@ -111,7 +120,8 @@ function parseBody(bytes: Buffer): JsonObject {
   if (text.trim() === '') return empty;
   const value = parseStrictJson(text, { maxBytes: maxBodyBytes });
   if (value === null) return empty;
-  if (!isObject(value)) throw invalid('a JSON object as body', Array.isArray(value) ? 'a list' : typeof value);
+  if (!isObject(value))
+    throw invalid('a JSON object as body', Array.isArray(value) ? 'a list' : typeof value);
   return value;
 }
 

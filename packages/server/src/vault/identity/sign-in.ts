@@ -13,7 +13,8 @@ export function entityOfLogin(
 ): Entity | undefined {
   if (login.alias === undefined) return undefined;
   const known = findEntityByAlias(turn, mount.accessor, login.alias.name);
-  const entity = known === undefined ? firstSeen(turn, mount, login.alias, newId) : renew(turn, mount, known, login.alias);
+  const entity =
+    known === undefined ? firstSeen(turn, mount, login.alias, newId) : renew(turn, mount, known, login.alias);
   if (login.groups !== undefined) joinGroups(turn, mount, entity, login.groups);
   return entity;
 }
@@ -58,7 +59,9 @@ function renew(
   entity: Entity,
   { name, metadata = {} }: NonNullable<NewLogin['alias']>,
 ): Entity {
-  const index = entity.aliases.findIndex((alias) => alias.mountAccessor === mount.accessor && alias.name === name);
+  const index = entity.aliases.findIndex(
+    (alias) => alias.mountAccessor === mount.accessor && alias.name === name,
+  );
   const alias = entity.aliases[index];
   if (alias === undefined || sameMap(alias.metadata, metadata)) return entity;
   const aliases = entity.aliases.with(index, { ...alias, metadata, updatedAt: turn.now });

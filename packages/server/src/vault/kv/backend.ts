@@ -14,11 +14,15 @@ import { findMetadata } from './metadata.ts';
 import { deleteKey, hasKey, listV1, readKey, writeKey } from './v1.ts';
 import { deleteVersions, destroyVersions, undeleteVersions } from './versions.ts';
 
-const secretExists = (call: Call): boolean => findMetadata(call.store, call.params['path'] ?? '') !== undefined;
+const secretExists = (call: Call): boolean =>
+  findMetadata(call.store, call.params['path'] ?? '') !== undefined;
 
 const metadataFields = {
   max_versions: { type: 'integer', doc: 'How many versions are kept; 0 is what the mount says.' },
-  cas_required: { type: 'boolean', doc: 'Whether every write must say which version it believes to be current.' },
+  cas_required: {
+    type: 'boolean',
+    doc: 'Whether every write must say which version it believes to be current.',
+  },
   delete_version_after: { type: 'duration', doc: 'After which time a version deletes itself.' },
 } as const;
 
@@ -46,7 +50,10 @@ export const kvV2Backend: Backend = {
     {
       pattern: 'metadata/:path*',
       synopsis: 'What is known of a secret beside its values; lists what is below a path.',
-      fields: { ...metadataFields, custom_metadata: { type: 'map', doc: 'Texts that belong to the secret.' } },
+      fields: {
+        ...metadataFields,
+        custom_metadata: { type: 'map', doc: 'Texts that belong to the secret.' },
+      },
       exists: secretExists,
       on: {
         read: readMetadata,

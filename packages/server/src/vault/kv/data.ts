@@ -77,10 +77,16 @@ export function deleteCurrent(call: Call): Reply {
 export type Mark = (version: VersionMetadata) => VersionMetadata;
 
 export function deleteMark(now: number): Mark {
-  return (version) => (version.destroyed || isDeleted(version, now) ? version : { ...version, deletedAt: now });
+  return (version) =>
+    version.destroyed || isDeleted(version, now) ? version : { ...version, deletedAt: now };
 }
 
-export function markVersions(call: Call, metadata: SecretMetadata, versions: readonly number[], mark: Mark): void {
+export function markVersions(
+  call: Call,
+  metadata: SecretMetadata,
+  versions: readonly number[],
+  mark: Mark,
+): void {
   const marked: Record<string, VersionMetadata> = { ...metadata.versions };
   for (const version of versions) {
     const facts = marked[version];
@@ -135,7 +141,8 @@ function checkCas(call: Call, metadata: SecretMetadata | undefined, required: bo
     return;
   }
   const wanted = typeof cas === 'string' && /^\d{1,9}$/.test(cas) ? Number(cas) : cas;
-  if (typeof wanted !== 'number' || !Number.isSafeInteger(wanted)) throw badRequest('error parsing check-and-set parameter');
+  if (typeof wanted !== 'number' || !Number.isSafeInteger(wanted))
+    throw badRequest('error parsing check-and-set parameter');
   if (wanted !== (metadata?.current ?? 0))
     throw badRequest('check-and-set parameter did not match the current version');
 }

@@ -1,7 +1,7 @@
 import type { Call, Reply } from '../backend.ts';
+import { parseDuration } from '../duration.ts';
 import { badRequest, nothingHere } from '../errors.ts';
 import { isObject, type JsonObject } from '../fields.ts';
-import { parseDuration } from '../duration.ts';
 import { pathOf, versionOf } from './data.ts';
 import {
   configOf,
@@ -109,7 +109,9 @@ export function readSubkeys(call: Call): Reply {
 
 function withoutValues(value: unknown, depth: number): unknown {
   if (depth === 0 || !isObject(value) || Object.keys(value).length === 0) return null;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withoutValues(each, depth - 1)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key, withoutValues(each, depth - 1)]),
+  );
 }
 
 export function readConfig(call: Call): Reply {
@@ -153,7 +155,8 @@ function count(call: Call, absent: number): number {
 /** Negative durations switch the mount's setting off for one secret. */
 function deleteAfter(value: unknown, absent: number): number {
   if (value === undefined || value === null) return absent;
-  if (typeof value === 'string' && value.startsWith('-')) return -parseDuration(value.slice(1), 'delete_version_after');
+  if (typeof value === 'string' && value.startsWith('-'))
+    return -parseDuration(value.slice(1), 'delete_version_after');
   return parseDuration(value, 'delete_version_after');
 }
 
@@ -162,10 +165,12 @@ function customOf(value: unknown): Readonly<Record<string, string>> | null | und
   if (value === null) return null;
   if (!isObject(value)) throw badRequest('expected custom_metadata as an object of texts');
   const entries = Object.entries(value);
-  if (entries.length > maxCustomKeys) throw badRequest(`expected at most ${maxCustomKeys} custom_metadata keys`);
+  if (entries.length > maxCustomKeys)
+    throw badRequest(`expected at most ${maxCustomKeys} custom_metadata keys`);
   return Object.fromEntries(
     entries.map(([key, each]) => {
-      if (typeof each !== 'string') throw badRequest(`expected a text in custom_metadata ${JSON.stringify(key)}`);
+      if (typeof each !== 'string')
+        throw badRequest(`expected a text in custom_metadata ${JSON.stringify(key)}`);
       if (key.length === 0 || key.length > maxCustomKeyLength || each.length > maxCustomValueLength)
         throw badRequest(
           `expected custom_metadata keys of at most ${maxCustomKeyLength} and values of at most ${maxCustomValueLength} characters`,

@@ -6,7 +6,8 @@ import { badRequest } from '../errors.ts';
  */
 export function mergePatch(target: Buffer, patch: Buffer): Buffer {
   const merged = merge(parse(target), parse(patch));
-  if (merged === null || typeof merged !== 'object' || Array.isArray(merged)) throw badRequest('no data provided');
+  if (merged === null || typeof merged !== 'object' || Array.isArray(merged))
+    throw badRequest('no data provided');
   return Buffer.from(JSON.stringify(merged));
 }
 
@@ -19,7 +20,9 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 
 function keepNumbers(this: unknown, _key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source;
-  return typeof value === 'number' && source !== undefined && String(value) !== source ? rawJSON(source) : value;
+  return typeof value === 'number' && source !== undefined && String(value) !== source
+    ? rawJSON(source)
+    : value;
 }
 
 function merge(target: unknown, patch: unknown): unknown {

@@ -1,6 +1,6 @@
 import type { Call, Records } from '../backend.ts';
-import { jsonCodec } from '../records.ts';
 import type { JsonObject } from '../fields.ts';
+import { jsonCodec } from '../records.ts';
 
 /** What is known of a secret beside its values. */
 export interface SecretMetadata {
@@ -76,7 +76,11 @@ export function keptVersions(metadata: Pick<SecretMetadata, 'maxVersions'>, conf
 }
 
 /** When a version written now goes by itself; 0: never. Milliseconds since the epoch. */
-export function deletionOf(metadata: Pick<SecretMetadata, 'deleteAfter'>, config: KvConfig, now: number): number {
+export function deletionOf(
+  metadata: Pick<SecretMetadata, 'deleteAfter'>,
+  config: KvConfig,
+  now: number,
+): number {
   const seconds = metadata.deleteAfter < 0 ? 0 : shorterOf(metadata.deleteAfter, config.deleteAfter);
   return seconds === 0 ? 0 : now + seconds * 1000;
 }
@@ -108,7 +112,11 @@ export function describeVersion(call: Call, version: number, metadata: SecretMet
 
 export function durationText(seconds: number): string {
   if (seconds < 0) return `${seconds}s`;
-  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60];
+  const [hours, minutes, rest] = [
+    Math.floor(seconds / 3600),
+    Math.floor((seconds % 3600) / 60),
+    seconds % 60,
+  ];
   if (hours > 0) return `${hours}h${minutes}m${rest}s`;
   return minutes > 0 ? `${minutes}m${rest}s` : `${rest}s`;
 }

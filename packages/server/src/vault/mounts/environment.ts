@@ -12,7 +12,11 @@ const name = /^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}$/;
  * token of some environments mounts in these only. `system` is for login methods whose tokens reach all environments,
  * so it takes a token that does.
  */
-export function environmentFor(caller: Caller | undefined, asked: string | undefined, kind: 'secret' | 'auth'): string {
+export function environmentFor(
+  caller: Caller | undefined,
+  asked: string | undefined,
+  kind: 'secret' | 'auth',
+): string {
   const own = caller?.token.environments ?? [];
   const only = own.length === 1 && own[0] !== everywhere ? own[0] : undefined;
   const environment = asked === undefined || asked === '' ? (only ?? defaultEnvironment) : asked;

@@ -17,7 +17,11 @@ const segment = /^(?!\.{1,2}$)[^\p{C}\p{Zl}\p{Zp}\\/*+]{1,128}$/u;
 export function mountPath(text: string): string {
   const path = text.replace(/^\/+|\/+$/g, '');
   if (path === '') throw badRequest('expected the path of a mount, got none');
-  if (path.length > maxLength || path.trim() !== path || !path.split('/').every((each) => segment.test(each))) {
+  if (
+    path.length > maxLength ||
+    path.trim() !== path ||
+    !path.split('/').every((each) => segment.test(each))
+  ) {
     throw badRequest(
       `expected a path of at most ${maxLength} characters without empty, relative or wildcard segments, got ${JSON.stringify(path.slice(0, 80))}`,
     );

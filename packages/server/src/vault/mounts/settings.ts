@@ -20,7 +20,8 @@ const tokenTypes = new Set(['', 'default', 'default-service', 'default-batch', '
 /** The settings of a mount after the fields of `config` or of a tune request; absent ones stay as they are. */
 export function settingsAfter(before: MountConfig, fields: Fields, kind: Mount['kind']): MountConfig {
   const listingVisibility = fields.findText('listing_visibility') ?? before.listingVisibility;
-  if (!visibilities.has(listingVisibility)) throw badRequest(`invalid listing_visibility ${quoted(listingVisibility)}`);
+  if (!visibilities.has(listingVisibility))
+    throw badRequest(`invalid listing_visibility ${quoted(listingVisibility)}`);
   const tokenType = fields.findText('token_type') ?? before.tokenType;
   if (tokenType !== before.tokenType && kind !== 'auth') {
     throw badRequest(`'token_type' can only be modified on auth mounts`);
@@ -33,8 +34,10 @@ export function settingsAfter(before: MountConfig, fields: Fields, kind: Mount['
     tokenType,
     listingVisibility,
     auditNonHmacRequestKeys: fields.findList('audit_non_hmac_request_keys') ?? before.auditNonHmacRequestKeys,
-    auditNonHmacResponseKeys: fields.findList('audit_non_hmac_response_keys') ?? before.auditNonHmacResponseKeys,
-    passthroughRequestHeaders: fields.findList('passthrough_request_headers') ?? before.passthroughRequestHeaders,
+    auditNonHmacResponseKeys:
+      fields.findList('audit_non_hmac_response_keys') ?? before.auditNonHmacResponseKeys,
+    passthroughRequestHeaders:
+      fields.findList('passthrough_request_headers') ?? before.passthroughRequestHeaders,
     allowedResponseHeaders: fields.findList('allowed_response_headers') ?? before.allowedResponseHeaders,
   };
   if (after.defaultLeaseTtl > (after.maxLeaseTtl || systemMaxTtlSeconds)) {

@@ -1,6 +1,6 @@
 import type { Codec, Turn } from '#journal';
-import { type Policy, parsePolicy } from '../policy/policy.ts';
 import { defaultPolicyText } from '../policy/default-policy.ts';
+import { type Policy, parsePolicy } from '../policy/policy.ts';
 
 /** A policy as somebody wrote it, and what it means. */
 export interface StoredPolicy {

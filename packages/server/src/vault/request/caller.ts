@@ -1,9 +1,9 @@
 import type { Turn } from '#journal';
 import type { Caller as AuditedCaller } from '../audit/exchange.ts';
 import { identityOf } from '../identity/who.ts';
+import { findPolicy, rootPolicyName, type StoredPolicy } from '../policies/store.ts';
 import { type Acl, compileAcl } from '../policy/acl.ts';
 import { rootPolicy } from '../policy/policy.ts';
-import { findPolicy, rootPolicyName, type StoredPolicy } from '../policies/store.ts';
 import type { TokenEntry } from '../tokens/entry.ts';
 
 /** Whoever holds a valid token, and what they may do at this moment. */
@@ -41,7 +41,12 @@ export function callerOf(turn: Turn, token: TokenEntry): Caller {
   const caller: Caller = {
     token,
     isRoot,
-    acl: isRoot ? compileAcl([rootPolicy]) : compileAcl(present.map((policy) => policy.parsed), identity.template),
+    acl: isRoot
+      ? compileAcl([rootPolicy])
+      : compileAcl(
+          present.map((policy) => policy.parsed),
+          identity.template,
+        ),
     policies: names,
     identityPolicies: identity.policies,
     audited: {

@@ -1,5 +1,5 @@
 import { isFault } from '@sallyport/formats';
-import type { Exchange, ExchangeResponse, Mount as AuditedMount } from '../audit/exchange.ts';
+import type { Mount as AuditedMount, Exchange, ExchangeResponse } from '../audit/exchange.ts';
 import type { Reply } from '../backend.ts';
 import type { Mount } from '../mounts/mount.ts';
 import type { Issued } from '../tokens/issue.ts';
@@ -43,7 +43,9 @@ export function exchangeOf(
       remoteAddress: request.remoteAddress,
       remotePort: request.remotePort,
       ...(request.wrapSeconds === undefined ? {} : { wrapTtlSeconds: request.wrapSeconds }),
-      ...(request.certificate === undefined ? {} : { clientCertificateSerial: request.certificate.serialNumber }),
+      ...(request.certificate === undefined
+        ? {}
+        : { clientCertificateSerial: request.certificate.serialNumber }),
     },
     response: outcome.reply === undefined ? undefined : responseOf(outcome.reply, outcome),
     ...(outcome.error === undefined ? {} : { error: textOf(outcome.error) }),

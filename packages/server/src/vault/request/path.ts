@@ -36,7 +36,8 @@ function decodeSegment(segment: string): string {
   if (text === '') throw refused('segments that are not empty', '"//"');
   if (text === '.' || text === '..') throw refused('a path without relative segments', JSON.stringify(text));
   if (text.includes('/')) throw refused('slashes that are not encoded', '"%2F"');
-  if (text.length > maxSegmentLength) throw refused(`segments of at most ${maxSegmentLength} characters`, `${text.length}`);
+  if (text.length > maxSegmentLength)
+    throw refused(`segments of at most ${maxSegmentLength} characters`, `${text.length}`);
   if (forbidden.test(text)) throw refused('a path without control and invisible characters', 'one with');
   return text;
 }

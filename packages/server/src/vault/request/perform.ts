@@ -33,9 +33,11 @@ export function perform(
 ): Performed {
   const { call, route, handler } = admit(turn, core, request, findings);
   const mountType = route.mount.type;
-  const told = handler === undefined ? { data: helpOf(route), bare: true as const } : run(handler, call, preparation);
+  const told =
+    handler === undefined ? { data: helpOf(route), bare: true as const } : run(handler, call, preparation);
 
-  const issued = told.login === undefined ? told.issued : issueLogin(turn, core, route.mount, request.path, told.login);
+  const issued =
+    told.login === undefined ? told.issued : issueLogin(turn, core, route.mount, request.path, told.login);
   const reply: Reply = issued === undefined ? told : { ...told, auth: authOf(turn, issued) };
   const wrap = wrapOf(turn, core, request, reply, mountType, issued);
   const left = spendUse(turn, findings.caller?.token);

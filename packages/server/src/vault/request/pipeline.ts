@@ -9,9 +9,9 @@ import { spendUse } from '../tokens/uses.ts';
 import { type Admitted, admit, noFindings } from './admit.ts';
 import { exchangeOf, type Outcome } from './exchange.ts';
 import type { Incoming } from './incoming.ts';
-import { findRoute } from './route.ts';
-import { type Performed, perform, type Preparation } from './perform.ts';
+import { type Performed, type Preparation, perform } from './perform.ts';
 import { type Answer, renderFault, renderReply } from './render.ts';
+import { findRoute } from './route.ts';
 
 export interface Pipeline {
   /** Answers, whatever the request is; rejects only when no audit could be written or the server is sealed. */

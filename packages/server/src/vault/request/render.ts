@@ -22,7 +22,13 @@ export function renderReply(reply: Reply, requestId: string, mountType: string):
   const headers = reply.headers ?? {};
   const after = reply.after === undefined ? {} : { after: reply.after };
   if (reply.raw !== undefined) {
-    return { status: reply.status ?? 200, contentType: reply.raw.contentType, body: reply.raw.body, headers, ...after };
+    return {
+      status: reply.status ?? 200,
+      contentType: reply.raw.contentType,
+      body: reply.raw.body,
+      headers,
+      ...after,
+    };
   }
   const { data } = reply;
   if (reply.bare) {
@@ -35,7 +41,13 @@ export function renderReply(reply: Reply, requestId: string, mountType: string):
     reply.wrap === undefined &&
     (reply.warnings === undefined || reply.warnings.length === 0);
   if (nothing) return { status: reply.status ?? 204, contentType: json, body: undefined, headers, ...after };
-  return { status: reply.status ?? 200, contentType: json, body: envelope(reply, requestId, mountType), headers, ...after };
+  return {
+    status: reply.status ?? 200,
+    contentType: json,
+    body: envelope(reply, requestId, mountType),
+    headers,
+    ...after,
+  };
 }
 
 /** The body of an answer, which is also what wrapping keeps. */

@@ -87,7 +87,8 @@ function patternOf(spec: PathSpec): Pattern {
 
 function match(pattern: Pattern, segments: readonly string[]): Record<string, string> | undefined {
   const { segments: wanted, rest } = pattern;
-  if (segments.length < wanted.length || (rest === undefined && segments.length > wanted.length)) return undefined;
+  if (segments.length < wanted.length || (rest === undefined && segments.length > wanted.length))
+    return undefined;
   const params: Record<string, string> = Object.create(null);
   for (let index = 0; index < wanted.length; index += 1) {
     const [want, got] = [wanted[index], segments[index]];

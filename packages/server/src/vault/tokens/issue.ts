@@ -42,7 +42,8 @@ export function issueLogin(turn: Turn, core: Core, mount: Mount, path: string, l
     period: limits.period,
     renewable: type === 'service',
     boundCidrs: limits.boundCidrs,
-    environments: login.environments ?? (mount.environment === systemEnvironment ? ['*'] : [mount.environment]),
+    environments:
+      login.environments ?? (mount.environment === systemEnvironment ? ['*'] : [mount.environment]),
   });
 }
 

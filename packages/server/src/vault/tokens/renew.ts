@@ -20,7 +20,10 @@ export function renewToken(
   const renewed: TokenEntry = { ...entry, ttl, renewedAt: turn.now, expiresAt: turn.now + ttl * 1000 };
   changeToken(turn, entry, renewed);
   if (ttl >= wanted) return { entry: renewed };
-  return { entry: renewed, warning: `TTL of "${wanted}s" exceeded the effective max_ttl of "${left}s"; TTL value is capped accordingly` };
+  return {
+    entry: renewed,
+    warning: `TTL of "${wanted}s" exceeded the effective max_ttl of "${left}s"; TTL value is capped accordingly`,
+  };
 }
 
 function secondsToMaximum(turn: Turn, entry: TokenEntry): number {

@@ -1,6 +1,14 @@
 import type { Turn } from '#journal';
 import { walk } from '../records.ts';
-import { childPath, cubbyholePath, entryPath, expirePath, type TokenEntry, tokenCodec, tokenSpace } from './entry.ts';
+import {
+  childPath,
+  cubbyholePath,
+  entryPath,
+  expirePath,
+  type TokenEntry,
+  tokenCodec,
+  tokenSpace,
+} from './entry.ts';
 
 /** The tokens of the installation, in a turn. */
 

@@ -1,7 +1,7 @@
 import type { Backend, Call, Reply } from '../../backend.ts';
 import { badRequest, permissionDenied } from '../../errors.ts';
-import { revokeOrphaning, revokeToken } from '../../tokens/tokens.ts';
 import { renewToken } from '../../tokens/renew.ts';
+import { revokeOrphaning, revokeToken } from '../../tokens/tokens.ts';
 import { callerOf, createFromRole, createOrphan, createToken } from './create.ts';
 import { describeToken } from './lookup.ts';
 import { listedTokens, type Subject, subjectByAccessor, subjectByToken, subjectSelf } from './of-request.ts';
@@ -9,24 +9,30 @@ import { deleteRole, hasRole, listRoles, readRole, writeRole } from './roles.ts'
 
 type Find = (call: Call) => Subject;
 
-const lookup = (find: Find) => (call: Call): Reply => {
-  const { entry, id } = find(call);
-  return { data: describeToken(call, entry, id) };
-};
-
-const renew = (find: Find) => (call: Call): Reply => {
-  const subject = find(call);
-  const { entry, warning } = renewToken(call.turn, subject.entry, call.fields.seconds('increment', 0));
-  return {
-    issued: { token: subject.id, entry },
-    ...(warning === undefined ? {} : { warnings: [warning] }),
+const lookup =
+  (find: Find) =>
+  (call: Call): Reply => {
+    const { entry, id } = find(call);
+    return { data: describeToken(call, entry, id) };
   };
-};
 
-const revoke = (find: Find) => (call: Call): Reply => {
-  revokeToken(call.turn, find(call).entry.accessor);
-  return {};
-};
+const renew =
+  (find: Find) =>
+  (call: Call): Reply => {
+    const subject = find(call);
+    const { entry, warning } = renewToken(call.turn, subject.entry, call.fields.seconds('increment', 0));
+    return {
+      issued: { token: subject.id, entry },
+      ...(warning === undefined ? {} : { warnings: [warning] }),
+    };
+  };
+
+const revoke =
+  (find: Find) =>
+  (call: Call): Reply => {
+    revokeToken(call.turn, find(call).entry.accessor);
+    return {};
+  };
 
 function revokeByToken(call: Call): Reply {
   // A token that is gone already is what the caller wanted.
@@ -75,7 +81,10 @@ const createFields = {
   meta: { type: 'map', doc: 'Texts for the audit log.' },
   display_name: { type: 'string', doc: 'How audit and lookups name it.' },
   type: { type: 'string', doc: '`service` or `batch`.' },
-  environments: { type: 'list', doc: 'Environments it may reach, `project/environment`; those of the parent when absent.' },
+  environments: {
+    type: 'list',
+    doc: 'Environments it may reach, `project/environment`; those of the parent when absent.',
+  },
 } as const;
 
 /** `auth/token`: tokens about tokens. */
@@ -83,7 +92,12 @@ export const tokenBackend: Backend = {
   type: 'token',
   description: 'Makes, looks up, renews and revokes tokens.',
   paths: [
-    { pattern: 'create', synopsis: 'Makes a child token.', fields: createFields, on: { update: createToken } },
+    {
+      pattern: 'create',
+      synopsis: 'Makes a child token.',
+      fields: createFields,
+      on: { update: createToken },
+    },
     {
       pattern: 'create-orphan',
       synopsis: 'Makes a token without a parent.',
@@ -91,14 +105,23 @@ export const tokenBackend: Backend = {
       sudo: true,
       on: { update: createOrphan },
     },
-    { pattern: 'create/:role', synopsis: 'Makes a token as a role says.', fields: createFields, on: { update: createFromRole } },
+    {
+      pattern: 'create/:role',
+      synopsis: 'Makes a token as a role says.',
+      fields: createFields,
+      on: { update: createFromRole },
+    },
     {
       pattern: 'lookup',
       synopsis: 'Shows a token.',
       fields: tokenField,
       on: { update: lookup(subjectByToken), read: lookup(subjectByToken) },
     },
-    { pattern: 'lookup/:token', synopsis: 'Shows a token.', on: { read: lookup(subjectByToken), update: lookup(subjectByToken) } },
+    {
+      pattern: 'lookup/:token',
+      synopsis: 'Shows a token.',
+      on: { read: lookup(subjectByToken), update: lookup(subjectByToken) },
+    },
     {
       pattern: 'lookup-self',
       synopsis: 'Shows the token of the request.',
@@ -110,10 +133,29 @@ export const tokenBackend: Backend = {
       fields: accessorField,
       on: { update: lookup(subjectByAccessor) },
     },
-    { pattern: 'lookup-accessor/:accessor', synopsis: 'Shows the token of an accessor.', on: { update: lookup(subjectByAccessor) } },
-    { pattern: 'renew', synopsis: 'Renews a token.', fields: { ...tokenField, ...incrementField }, on: { update: renew(subjectByToken) } },
-    { pattern: 'renew/:token', synopsis: 'Renews a token.', fields: incrementField, on: { update: renew(subjectByToken) } },
-    { pattern: 'renew-self', synopsis: 'Renews the token of the request.', fields: incrementField, on: { update: renew(subjectSelf) } },
+    {
+      pattern: 'lookup-accessor/:accessor',
+      synopsis: 'Shows the token of an accessor.',
+      on: { update: lookup(subjectByAccessor) },
+    },
+    {
+      pattern: 'renew',
+      synopsis: 'Renews a token.',
+      fields: { ...tokenField, ...incrementField },
+      on: { update: renew(subjectByToken) },
+    },
+    {
+      pattern: 'renew/:token',
+      synopsis: 'Renews a token.',
+      fields: incrementField,
+      on: { update: renew(subjectByToken) },
+    },
+    {
+      pattern: 'renew-self',
+      synopsis: 'Renews the token of the request.',
+      fields: incrementField,
+      on: { update: renew(subjectSelf) },
+    },
     {
       pattern: 'renew-accessor',
       synopsis: 'Renews the token of an accessor.',
@@ -126,8 +168,16 @@ export const tokenBackend: Backend = {
       fields: tokenField,
       on: { update: revokeByToken },
     },
-    { pattern: 'revoke/:token', synopsis: 'Revokes a token and all tokens made with it.', on: { update: revoke(subjectByToken) } },
-    { pattern: 'revoke-self', synopsis: 'Revokes the token of the request.', on: { update: revoke(subjectSelf) } },
+    {
+      pattern: 'revoke/:token',
+      synopsis: 'Revokes a token and all tokens made with it.',
+      on: { update: revoke(subjectByToken) },
+    },
+    {
+      pattern: 'revoke-self',
+      synopsis: 'Revokes the token of the request.',
+      on: { update: revoke(subjectSelf) },
+    },
     {
       pattern: 'revoke-accessor',
       synopsis: 'Revokes the token of an accessor.',
@@ -141,7 +191,12 @@ export const tokenBackend: Backend = {
       sudo: true,
       on: { update: revokeOrphan },
     },
-    { pattern: 'accessors', synopsis: 'Lists the accessors of all tokens.', sudo: true, on: { list: listAccessors } },
+    {
+      pattern: 'accessors',
+      synopsis: 'Lists the accessors of all tokens.',
+      sudo: true,
+      on: { list: listAccessors },
+    },
     {
       pattern: 'roles/:role',
       synopsis: 'What tokens made through a role are like.',
@@ -149,6 +204,11 @@ export const tokenBackend: Backend = {
       on: { read: readRole, update: writeRole, delete: deleteRole },
     },
     { pattern: 'roles', synopsis: 'Lists roles.', on: { list: listRoles } },
-    { pattern: 'tidy', synopsis: 'Removes what expired tokens left behind.', sudo: true, on: { update: tidy } },
+    {
+      pattern: 'tidy',
+      synopsis: 'Removes what expired tokens left behind.',
+      sudo: true,
+      on: { update: tidy },
+    },
   ],
 };

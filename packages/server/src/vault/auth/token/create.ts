@@ -1,13 +1,13 @@
 import type { Call, Reply } from '../../backend.ts';
-import type { Caller } from '../../request/caller.ts';
 import { badRequest, permissionDenied } from '../../errors.ts';
 import { findEntityByAlias } from '../../identity/entities.ts';
 import { systemMaxTtlSeconds } from '../../mounts/mount.ts';
-import { accessorOf } from '../../tokens/secret.ts';
-import { issue, type NewToken } from '../../tokens/issue.ts';
+import type { Caller } from '../../request/caller.ts';
 import { entryPath, type TokenEntry, tokenSpace } from '../../tokens/entry.ts';
-import { findTokenRole, type TokenRole } from './roles.ts';
+import { issue, type NewToken } from '../../tokens/issue.ts';
+import { accessorOf } from '../../tokens/secret.ts';
 import { checkPolicies } from './role-policies.ts';
+import { findTokenRole, type TokenRole } from './roles.ts';
 
 export function createToken(call: Call): Reply {
   return make(call, undefined, call.fields.boolean('no_parent', false));
@@ -35,7 +35,8 @@ function make(call: Call, role: TokenRole | undefined, orphan: boolean): Reply {
     throw badRequest('root or sudo privileges required to create orphan token');
   const chosen = fields.findText('id');
   if (chosen !== undefined && !sudo) throw badRequest('root or sudo privileges required to specify token id');
-  if (chosen !== undefined && (chosen.includes('.') || chosen === '')) throw badRequest('custom token ID cannot contain "."');
+  if (chosen !== undefined && (chosen.includes('.') || chosen === ''))
+    throw badRequest('custom token ID cannot contain "."');
 
   const policies = checkPolicies(call, caller, role, sudo);
   const isRoot = policies.includes('root');
@@ -45,7 +46,8 @@ function make(call: Call, role: TokenRole | undefined, orphan: boolean): Reply {
   const asked = fields.seconds('ttl', 0) || fields.seconds('lease', 0);
   const parentRoot = parent.policies.includes('root');
   // A root token lives for ever only when another such token says so; with a TTL it is as any other.
-  const endless = isRoot && asked === 0 && period === 0 && explicitMaxTtl === 0 && parentRoot && parent.expiresAt === 0;
+  const endless =
+    isRoot && asked === 0 && period === 0 && explicitMaxTtl === 0 && parentRoot && parent.expiresAt === 0;
   const longest = shorter(explicitMaxTtl, systemMaxTtlSeconds);
   const ttl = endless ? 0 : period || Math.min(asked || systemMaxTtlSeconds, longest);
   const made: NewToken = {
@@ -111,7 +113,9 @@ function periodOf(call: Call, sudo: boolean): number {
 function environmentsOf(call: Call, parent: TokenEntry): readonly string[] {
   const asked = call.fields.findList('environments');
   if (asked === undefined || asked.length === 0) return parent.environments;
-  const beyond = asked.find((each) => !parent.environments.includes('*') && !parent.environments.includes(each));
+  const beyond = asked.find(
+    (each) => !parent.environments.includes('*') && !parent.environments.includes(each),
+  );
   if (beyond !== undefined) throw badRequest('child environments must be subset of parent');
   return asked;
 }

@@ -20,7 +20,10 @@ export function describeToken(call: Call, entry: TokenEntry, id: string): JsonOb
     issue_time: new Date(entry.createdAt).toISOString(),
     ...(entry.renewedAt === undefined
       ? {}
-      : { last_renewal: new Date(entry.renewedAt).toISOString(), last_renewal_time: Math.floor(entry.renewedAt / 1000) }),
+      : {
+          last_renewal: new Date(entry.renewedAt).toISOString(),
+          last_renewal_time: Math.floor(entry.renewedAt / 1000),
+        }),
     meta: Object.keys(entry.meta).length === 0 ? null : entry.meta,
     num_uses: entry.numUses,
     orphan: entry.orphan,

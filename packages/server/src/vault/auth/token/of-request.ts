@@ -42,7 +42,9 @@ export function listedTokens(call: Call): readonly TokenEntry[] {
   const space = tokenSpace(call.turn);
   return space.list('token/id/').flatMap((accessor) => {
     const entry = space.read(entryPath(accessor), tokenCodec);
-    return entry === undefined || entry.type === 'batch' || (entry.expiresAt !== 0 && entry.expiresAt <= call.now)
+    return entry === undefined ||
+      entry.type === 'batch' ||
+      (entry.expiresAt !== 0 && entry.expiresAt <= call.now)
       ? []
       : [entry];
   });

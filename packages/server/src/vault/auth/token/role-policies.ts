@@ -1,7 +1,7 @@
 import type { Call } from '../../backend.ts';
-import type { Caller } from '../../request/caller.ts';
-import { badRequest } from '../../errors.ts';
 import { matchesGlob } from '../../credentials/glob.ts';
+import { badRequest } from '../../errors.ts';
+import type { Caller } from '../../request/caller.ts';
 import type { TokenRole } from './roles.ts';
 
 /** Which policies a new token has: never more than its parent's, unless a role or a sudoer says so. */
@@ -14,7 +14,8 @@ export function checkPolicies(
   const { fields } = call;
   const asked = fields.list('policies').map((name) => name.toLowerCase());
   const addDefault = !fields.boolean('no_default_policy', false) && !(role?.noDefaultPolicy ?? false);
-  const policies = role === undefined ? ofParent(caller, asked, sudo, addDefault) : ofRole(caller, role, asked, addDefault);
+  const policies =
+    role === undefined ? ofParent(caller, asked, sudo, addDefault) : ofRole(caller, role, asked, addDefault);
   if (policies.includes('root')) {
     if (!caller.isRoot) throw badRequest('root tokens may not be created without parent token being root');
     return ['root'];
@@ -22,7 +23,12 @@ export function checkPolicies(
   return [...new Set(policies)].sort();
 }
 
-function ofParent(caller: Caller, asked: readonly string[], sudo: boolean, addDefault: boolean): readonly string[] {
+function ofParent(
+  caller: Caller,
+  asked: readonly string[],
+  sudo: boolean,
+  addDefault: boolean,
+): readonly string[] {
   const own = caller.token.policies;
   if (asked.length === 0) return own.includes('root') ? ['root'] : withDefault(own, addDefault);
   if (!caller.isRoot && !sudo) {
@@ -45,10 +51,15 @@ function ofRole(
     role.allowedPoliciesGlob.length > 0 ||
     role.disallowedPolicies.length > 0 ||
     role.disallowedPoliciesGlob.length > 0;
-  const wanted = asked.length > 0 ? asked : role.allowedPolicies.length > 0 ? role.allowedPolicies : undefined;
-  if (wanted === undefined) return restricted ? withDefault([], addDefault) : ofParent(caller, [], false, addDefault);
+  const wanted =
+    asked.length > 0 ? asked : role.allowedPolicies.length > 0 ? role.allowedPolicies : undefined;
+  if (wanted === undefined)
+    return restricted ? withDefault([], addDefault) : ofParent(caller, [], false, addDefault);
   for (const name of wanted) {
-    if (role.disallowedPolicies.includes(name) || role.disallowedPoliciesGlob.some((glob) => matchesGlob(glob, name)))
+    if (
+      role.disallowedPolicies.includes(name) ||
+      role.disallowedPoliciesGlob.some((glob) => matchesGlob(glob, name))
+    )
       throw badRequest(`token policies (${JSON.stringify(wanted)}) contains disallowed policies`);
     const limited = role.allowedPolicies.length > 0 || role.allowedPoliciesGlob.length > 0;
     const allowed =
@@ -56,9 +67,13 @@ function ofRole(
       role.allowedPoliciesGlob.some((glob) => matchesGlob(glob, name)) ||
       name === 'default';
     if (limited ? !allowed : !restricted && !caller.isRoot && !caller.token.policies.includes(name))
-      throw badRequest(`token policies (${JSON.stringify(wanted)}) must be subset of the role's allowed policies`);
+      throw badRequest(
+        `token policies (${JSON.stringify(wanted)}) must be subset of the role's allowed policies`,
+      );
   }
-  const blocked = role.disallowedPolicies.includes('default') || role.disallowedPoliciesGlob.some((glob) => matchesGlob(glob, 'default'));
+  const blocked =
+    role.disallowedPolicies.includes('default') ||
+    role.disallowedPoliciesGlob.some((glob) => matchesGlob(glob, 'default'));
   return withDefault(wanted, addDefault && !blocked);
 }
 

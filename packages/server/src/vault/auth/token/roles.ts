@@ -57,9 +57,11 @@ export function writeRole(call: Call): Reply {
     pathSuffix: fields.text('path_suffix', before?.pathSuffix ?? ''),
     period: fields.findSeconds('token_period') ?? fields.seconds('period', before?.period ?? 0),
     explicitMaxTtl:
-      fields.findSeconds('token_explicit_max_ttl') ?? fields.seconds('explicit_max_ttl', before?.explicitMaxTtl ?? 0),
+      fields.findSeconds('token_explicit_max_ttl') ??
+      fields.seconds('explicit_max_ttl', before?.explicitMaxTtl ?? 0),
     numUses: fields.integer('token_num_uses', before?.numUses ?? 0),
-    boundCidrs: fields.findList('token_bound_cidrs') ?? fields.findList('bound_cidrs') ?? before?.boundCidrs ?? [],
+    boundCidrs:
+      fields.findList('token_bound_cidrs') ?? fields.findList('bound_cidrs') ?? before?.boundCidrs ?? [],
     type,
   });
   return {};
@@ -107,6 +109,7 @@ function describeRole(role: TokenRole): JsonObject {
 
 function nameOf(call: Call): string {
   const name = call.params['role'] ?? '';
-  if (!/^[\w.-]{1,128}$/.test(name)) throw badRequest('expected a role name of letters, digits, ".", "_" and "-"');
+  if (!/^[\w.-]{1,128}$/.test(name))
+    throw badRequest('expected a role name of letters, digits, ".", "_" and "-"');
   return name;
 }
