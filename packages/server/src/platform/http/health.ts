@@ -4,8 +4,8 @@ export type HealthChecks = Readonly<Record<string, () => Promise<void>>>;
 
 const checkSeconds = 5;
 
-/** For load balancers and `sally up`: 200 when the server can work, 503 when it cannot or is about to stop. */
-export function declareHealth(http: Http, checks: HealthChecks, isStopping: () => boolean): void {
+/** For load balancers and `sally up`: 200 when the server can work, else 503, as for every request while it stops. */
+export function declareHealth(http: Http, checks: HealthChecks): void {
   http.stream({
     method: 'GET',
     path: '/api/health',
@@ -18,7 +18,7 @@ export function declareHealth(http: Http, checks: HealthChecks, isStopping: () =
         ),
       );
       const failing = results.some(([, result]) => result === 'failing');
-      const status = isStopping() ? 'stopping' : failing ? 'failing' : 'ok';
+      const status = failing ? 'failing' : 'ok';
       await reply
         .status(status === 'ok' ? 200 : 503)
         .headers({ 'content-type': 'application/json; charset=utf-8' })

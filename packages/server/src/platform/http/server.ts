@@ -1,4 +1,4 @@
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import swagger from '@fastify/swagger';
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import { Fault } from '@sallyport/formats';
@@ -6,18 +6,15 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Ids, Log } from '../ports.ts';
 import { parseJsonBody } from './body.ts';
 import { type DeclaredRoute, declarations } from './declare.ts';
+import { createListener, type Listener, type ListenerConfig } from './front/listener.ts';
+import type { PartOnListener } from './front/parts.ts';
 import { findVisit, type GuardDeps } from './guard.ts';
 import { declareHealth, type HealthChecks } from './health.ts';
 import { asFault, renderProblem, statusOf } from './problem.ts';
 import type { Http } from './types.ts';
 
-export interface HttpConfig {
-  readonly host: string;
-  readonly port: number;
+export interface HttpConfig extends ListenerConfig {
   readonly version: string;
-  /** How long a stop waits for requests in flight before it cuts them off. */
-  readonly graceSeconds: number;
-  readonly maxConnections: number;
 }
 
 export interface HttpDeps extends GuardDeps {
@@ -25,12 +22,19 @@ export interface HttpDeps extends GuardDeps {
   readonly config: HttpConfig;
   /** Each resolves when its part works; asked by /api/health. */
   readonly health: HealthChecks;
+  /** The listener to be attached to, whose owner stops it. Without one it makes its own from `config`. */
+  readonly listener?: Listener;
+  /**
+   * Sees every request below /v1/ before anything here has worked on it; gives true when it takes it. `method` may be
+   * LIST or SCAN.
+   */
+  readonly fast?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
 
 export interface HttpServer extends Http {
   /** Every declared route with its access, for the test that pins the public ones. */
   readonly declared: readonly DeclaredRoute[];
-  /** Starts to listen and gives the address; no route can be declared any more. */
+  /** Answers requests from now on, and gives the address; no route can be declared any more. */
   listen(): Promise<{ readonly url: string; readonly port: number }>;
   /** Takes no new requests, lets those in flight finish within the grace, then cuts. Idempotent. */
   stop(): Promise<void>;
@@ -38,11 +42,6 @@ export interface HttpServer extends Http {
 
 export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
   const app = createApp(deps);
-  const life = { stopping: false };
-  app.addHook('onSend', async (_request, reply) => {
-    // Otherwise a client that keeps its connection would hold the stop until the grace is over.
-    if (life.stopping) reply.header('connection', 'close');
-  });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -53,8 +52,7 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
   });
   const scopes = await openScopes(app);
   const http = declarations(scopes.json, scopes.bytes, deps);
-  let stopping: Promise<void> | undefined;
-  declareHealth(http, deps.health, () => life.stopping);
+  declareHealth(http, deps.health);
   http.route({
     method: 'GET',
     path: '/api/openapi.json',
@@ -62,12 +60,36 @@ export async function createHttp(deps: HttpDeps): Promise<HttpServer> {
     access: { kind: 'public', reason: 'describes the interface and nothing of the installation' },
     handle: async () => app.swagger(),
   });
+  return { ...http, ...life(app, deps) };
+}
+
+/** From the first request to the last. */
+function life(app: FastifyInstance, deps: HttpDeps): Pick<HttpServer, 'listen' | 'stop'> {
+  const listener = deps.listener ?? createListener(deps);
+  const { fast } = deps;
+  let attached: readonly PartOnListener[] = [];
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    // Parts on a listener of somebody else leave it; a listener of one's own ends them together.
+    if (deps.listener === undefined) await listener.stop();
+    await Promise.all(attached.map((part) => part.detach()));
+    await app.close();
+  };
   return {
-    ...http,
-    listen: () => listen(app, deps.config),
+    listen: async () => {
+      await app.ready();
+      const rest = listener.attach({
+        below: '/',
+        handle: (request, response) => {
+          app.routing(request, response);
+          return true;
+        },
+      });
+      attached = fast === undefined ? [rest] : [rest, listener.attach({ below: '/v1/', handle: fast })];
+      return listener.listen();
+    },
     stop: () => {
-      life.stopping = true;
-      stopping ??= stop(app, deps);
+      stopping ??= stop();
       return stopping;
     },
   };
@@ -80,27 +102,8 @@ function createApp(deps: HttpDeps): FastifyInstance {
     // A request id from outside would let a caller write into our log under somebody else's request.
     requestIdHeader: false,
     exposeHeadRoutes: false,
-    return503OnClosing: true,
-    forceCloseConnections: 'idle',
-    // The whole request has its own deadline per route; Node's clock here bounds the headers only.
-    requestTimeout: 0,
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: 16_384 },
     routerOptions: { maxParamLength: 1024 },
-    clientErrorHandler: (error, socket) => {
-      if (!socket.writable) return;
-      const tooLarge = 'code' in error && error.code === 'HPE_HEADER_OVERFLOW';
-      const fault = tooLarge
-        ? new Fault('invalid', 'http.headers_too_large', 'the headers are larger than 16384 bytes')
-        : new Fault('invalid', 'http.malformed', 'expected an HTTP/1.1 request');
-      const status = statusOf(fault);
-      const { contentType, body } = renderProblem(fault, status, deps.ids.next('req'));
-      const head = `HTTP/1.1 ${status} ${tooLarge ? 'Request Header Fields Too Large' : 'Bad Request'}`;
-      socket.end(
-        `${head}\r\ncontent-type: ${contentType}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-      );
-    },
   });
-  app.server.maxConnections = deps.config.maxConnections;
   app.setValidatorCompiler(TypeBoxValidatorCompiler);
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   app.setSchemaErrorFormatter((errors, part) => {
@@ -174,31 +177,4 @@ function answerFault(error: unknown, request: FastifyRequest, reply: FastifyRepl
     .headers(rendered.headers ?? {})
     .type(rendered.contentType)
     .send(rendered.body);
-}
-
-async function listen(app: FastifyInstance, config: HttpConfig): Promise<{ url: string; port: number }> {
-  try {
-    await app.listen({ host: config.host, port: config.port });
-  } catch (error) {
-    throw new Fault('conflict', 'platform.listen', `cannot listen on ${config.host}:${config.port}`, {
-      hint: 'another program may use the port: stop it, or choose another with --port',
-      cause: error,
-    });
-  }
-  // A TCP server that listens has an address of this shape (a text is for pipes).
-  const { port } = app.server.address() as AddressInfo;
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-  return { url: `http://${host}:${port}`, port };
-}
-
-async function stop(app: FastifyInstance, deps: HttpDeps): Promise<void> {
-  const cut = setTimeout(() => {
-    deps.log.warn({ graceSeconds: deps.config.graceSeconds }, 'requests were cut off by the stop');
-    app.server.closeAllConnections();
-  }, deps.config.graceSeconds * 1000);
-  try {
-    await app.close();
-  } finally {
-    clearTimeout(cut);
-  }
 }
