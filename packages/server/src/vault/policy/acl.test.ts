@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compileAcl } from './acl.ts';
-import type { Operation } from './capability.ts';
+import { capabilityBits, type Operation } from './capability.ts';
 import { defaultPolicyText } from './default-policy.ts';
 import { parsePolicy, rootPolicy } from './policy.ts';
 
@@ -29,6 +29,7 @@ describe('several policies', () => {
         reason: 'denied',
       });
       expect(acl.capabilities('kv/a')).toEqual(['deny']);
+      expect(acl.rules().map(({ grant }) => grant.capabilities)).toEqual([capabilityBits.deny]);
     }
   });
 

@@ -8,6 +8,8 @@ export const anySegment: unique symbol = Symbol('+');
 export interface Pattern {
   /** Without the asterisk at the end. */
   readonly text: string;
+  /** Of `text` in UTF-8, which is what OpenBao compares. */
+  readonly sizeBytes: number;
   readonly segments: ReadonlyArray<string | typeof anySegment>;
   /** Whether anything may follow `text`. */
   readonly glob: boolean;
@@ -20,6 +22,8 @@ export interface Pattern {
 export interface PathTemplate {
   readonly parts: readonly TemplatePart[];
   readonly glob: boolean;
+  /** What it is for everybody, when it has no selectors: worked out once, not at each login. */
+  readonly fixed: Pattern | undefined;
 }
 
 type TemplatePart = { readonly text: string } | { readonly selector: string };
@@ -40,11 +44,8 @@ export function parsePath(path: string): PathTemplate | { readonly expected: str
     if (text === undefined || more.length > 0) return { expected: 'each {{ closed by one }}' };
     parts.push({ selector: selector.trim() }, { text });
   }
-  return head.includes('}}') ? { expected: 'each }} behind a {{' } : { parts, glob };
-}
-
-export function isTemplated(template: PathTemplate): boolean {
-  return template.parts.length > 1;
+  if (head.includes('}}')) return { expected: 'each }} behind a {{' };
+  return { parts, glob, fixed: parts.length === 1 ? insertValues(parts, glob, { groups: [] }) : undefined };
 }
 
 /**
@@ -53,6 +54,14 @@ export function isTemplated(template: PathTemplate): boolean {
  * asterisk and matches itself only.
  */
 export function resolvePath(template: PathTemplate, context: TemplateContext): Pattern | undefined {
+  return template.fixed ?? insertValues(template.parts, template.glob, context);
+}
+
+function insertValues(
+  parts: readonly TemplatePart[],
+  glob: boolean,
+  context: TemplateContext,
+): Pattern | undefined {
   const segments: Array<string | typeof anySegment> = [];
   let current = '';
   let inserted = false;
@@ -65,7 +74,7 @@ export function resolvePath(template: PathTemplate, context: TemplateContext): P
     return true;
   }
 
-  for (const part of template.parts) {
+  for (const part of parts) {
     if ('selector' in part) {
       const value = valueOfSelector(part.selector, context);
       if (value === undefined || !isInsertable(value)) return undefined;
@@ -80,7 +89,7 @@ export function resolvePath(template: PathTemplate, context: TemplateContext): P
       current = other;
     }
   }
-  return close() ? patternOf(segments, template.glob) : undefined;
+  return close() ? patternOf(segments, glob) : undefined;
 }
 
 const longestValue = 512;
@@ -107,5 +116,5 @@ function patternOf(segments: Pattern['segments'], glob: boolean): Pattern {
     }
     at += (segment === anySegment ? 1 : segment.length) + 1;
   }
-  return { text, segments, glob, wildcards, firstWildcard };
+  return { text, sizeBytes: Buffer.byteLength(text), segments, glob, wildcards, firstWildcard };
 }

@@ -83,27 +83,21 @@ describe('a policy', () => {
     ['"1h"', 3600],
     ['"1h1m1s"', 3661],
     ['"2d"', 172_800],
+    ['"1.5h"', 5_400],
+    ['""', 0],
     ['0', 0],
   ])('reads the time %s', (written, seconds) => {
     expect(grantOf(`min_wrapping_ttl = ${written}`).minWrapSeconds).toBe(seconds);
   });
 
-  it.each([
-    '""',
-    '"-1s"',
-    '-1',
-    '1.5',
-    '"1.5h"',
-    '"1s1h"',
-    '"h"',
-    '"10ms"',
-    '"99999999999"',
-    '1e15',
-    'true',
-    '[]',
-  ])('refuses the time %s', (written) => {
-    expect(messageOf(`path "a" { max_wrapping_ttl = ${written} }`)).toContain('whole seconds');
-  });
+  it.each(['"-1s"', '-1', '1.5', '"h"', '"10ms"', '"99999999999"', '1e15', 'true', '[]'])(
+    'refuses the time %s',
+    (written) => {
+      expect(messageOf(`path "a" {\nmax_wrapping_ttl = ${written} }`)).toMatch(
+        /line 2, column 20: .*whole seconds/,
+      );
+    },
+  );
 
   it.each([
     ['bad = "foo"', 'expected one of name, path, environments, got "bad"'],

@@ -1,7 +1,6 @@
 import { Fault } from '@sallyport/formats';
 import { parseDocument } from './document.ts';
 import { fieldsOf, stringOf, stringsOf } from './fields.ts';
-import { isTemplated } from './pattern.ts';
 import { type Rule, readRule } from './rule.ts';
 import { hiddenCharacter, limits, quoted, syntaxFault } from './syntax.ts';
 
@@ -51,7 +50,7 @@ export function parsePolicy(name: string, text: string): Policy {
   const title = fields.get('name');
   if (title !== undefined) stringOf(text, title.value, '');
   const rules = blocks.map((block) => readRule(text, block));
-  const templated = rules.some((rule) => isTemplated(rule.path));
+  const templated = rules.some((rule) => rule.path.fixed === undefined);
   const scope = fields.get('environments');
   if (scope === undefined) return { name: lowered, rules, templated };
   const environments = stringsOf(text, scope.value, limits.environments, '');

@@ -1,5 +1,6 @@
+import { isFault } from '@sallyport/formats';
+import { parseDuration } from '../duration.ts';
 import { bitOfCapability, bitsOfLegacyPolicy, capabilityBits, capabilityNames } from './capability.ts';
-import { secondsOf } from './duration.ts';
 import { fieldsOf, parametersOf, stringOf, stringsOf } from './fields.ts';
 import { denyGrant, type Grant } from './grant.ts';
 import { type PathTemplate, parsePath } from './pattern.ts';
@@ -123,13 +124,10 @@ function readCapabilities(text: string, fields: ReadonlyMap<string, Field>, wher
 function readSeconds(text: string, field: Field | undefined, where: string): number {
   if (field === undefined) return 0;
   const { value } = field;
-  const seconds = value.kind === 'number' || value.kind === 'string' ? secondsOf(value.value) : undefined;
-  if (seconds === undefined) {
-    throw syntaxFault(
-      text,
-      value.at,
-      `${where}expected ${field.keys[0]} as whole seconds or a duration such as 90s, 1h30m or 7d`,
-    );
+  try {
+    return parseDuration('value' in value ? value.value : value.kind, field.keys[0]);
+  } catch (cause) {
+    if (!isFault(cause)) throw cause;
+    throw syntaxFault(text, value.at, `${where}${cause.message}`);
   }
-  return seconds;
 }

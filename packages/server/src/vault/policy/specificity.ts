@@ -1,10 +1,8 @@
-import { utf8 } from '@sallyport/formats';
 import type { Pattern } from './pattern.ts';
 
 /**
  * Orders patterns with wildcards that match the same path: negative when `a` yields to `b`. The five rules are those
- * that OpenBao documents (concepts/policies, "Policy syntax"), in its order. Lengths and letters count as UTF-8, as
- * there.
+ * that OpenBao documents (concepts/policies, "Policy syntax"), in its order.
  */
 export function compareSpecificity(a: Pattern, b: Pattern): number {
   return (
@@ -15,8 +13,8 @@ export function compareSpecificity(a: Pattern, b: Pattern): number {
     // 3. More `+` segments yield.
     b.wildcards - a.wildcards ||
     // 4. The shorter one yields.
-    utf8(a.text).length - utf8(b.text).length ||
+    a.sizeBytes - b.sizeBytes ||
     // 5. The one that is first in the alphabet yields.
-    Buffer.compare(utf8(a.text), utf8(b.text))
+    (a.text === b.text ? 0 : a.text < b.text ? -1 : 1)
   );
 }
