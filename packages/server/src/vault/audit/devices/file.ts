@@ -1,11 +1,10 @@
-import { constants as fsConstants, fstatSync, write as writeFd } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Device, deviceFailed, systemCode } from './device.ts';
 import { openLog, type Within } from './file-path.ts';
 
 export interface FileOptions {
-  /** An absolute path, or `stdout`. */
+  /** Absolute. */
   readonly path: string;
   readonly within: Within;
   /** Permission bits; 0 leaves the mode of the file as it is. */
@@ -16,19 +15,13 @@ export interface FileOptions {
   readonly timeoutMs: number;
 }
 
-/** A place to append to; `sink` gives the number of bytes it took. */
-interface Target {
-  readonly sink: (bytes: Buffer) => Promise<number>;
-  readonly sync: (() => Promise<void>) | undefined;
-  readonly close: () => Promise<void>;
-}
-
 /**
- * Appends lines to a file (O_APPEND), a named pipe, or standard output.
+ * Appends lines to a file (O_APPEND) or a named pipe.
  * KNOWN LIMIT: a write to a file system that hangs holds one thread of libuv's pool until it returns.
  */
 export async function openFileDevice(options: FileOptions): Promise<Device> {
-  let target = await openTarget(options);
+  let target = await openLog(options.path, options.within, options.mode);
+  let syncing = options.sync && (await target.stat()).isFile();
   /** Whether the last line in the file was cut by a failure, so that the next must begin on a line of its own. */
   let torn = false;
 
@@ -37,7 +30,7 @@ export async function openFileDevice(options: FileOptions): Promise<Device> {
     try {
       const deadline = performance.now() + options.timeoutMs;
       while (written < bytes.length) {
-        const taken = await target.sink(bytes.subarray(written)).catch((error) => {
+        const taken = await writeSome(target, bytes, written).catch((error) => {
           if (systemCode(error) !== 'EAGAIN' || performance.now() > deadline) throw error;
           return 0;
         });
@@ -56,16 +49,17 @@ export async function openFileDevice(options: FileOptions): Promise<Device> {
       const bytes = Buffer.concat(lines);
       await append(torn ? Buffer.concat([Buffer.from('\n'), bytes]) : bytes);
       try {
-        await target.sync?.();
+        if (syncing) await target.datasync();
       } catch (cause) {
         throw failure(options.path, cause);
       }
     },
     async reopen() {
       // The new one first: if it cannot be opened, the old one goes on.
-      const fresh = await openTarget(options);
+      const fresh = await openLog(options.path, options.within, options.mode);
       const old = target;
       target = fresh;
+      syncing = options.sync && (await fresh.stat()).isFile();
       torn = false;
       await old.close();
     },
@@ -73,42 +67,8 @@ export async function openFileDevice(options: FileOptions): Promise<Device> {
   };
 }
 
-async function openTarget(options: FileOptions): Promise<Target> {
-  if (options.path === 'stdout') return openStdout();
-  const handle = await openLog(options.path, options.within, options.mode);
-  const regular = (await handle.stat()).isFile();
-  return targetOf(handle, options.sync && regular);
-}
-
-function targetOf(handle: FileHandle, sync: boolean): Target {
-  return {
-    sink: async (bytes) => (await handle.write(bytes, 0, bytes.length)).bytesWritten,
-    sync: sync ? () => handle.datasync() : undefined,
-    close: () => handle.close(),
-  };
-}
-
-/**
- * Not `process.stdout`, whose writes to a pipe block the whole process when its reader stops. A pipe is opened once
- * more, without blocking; a file or terminal is written through descriptor 1, whose position others share.
- */
-async function openStdout(): Promise<Target> {
-  if (fstatSync(1).isFIFO()) {
-    try {
-      const handle = await open('/dev/stdout', fsConstants.O_WRONLY | fsConstants.O_NONBLOCK);
-      return targetOf(handle, false);
-    } catch (cause) {
-      throw deviceFailed('open', 'cannot open standard output for audit lines', cause);
-    }
-  }
-  return {
-    sink: (bytes) =>
-      new Promise((resolve, reject) => {
-        writeFd(1, bytes, (error, written) => (error === null ? resolve(written) : reject(error)));
-      }),
-    sync: undefined,
-    close: async () => undefined,
-  };
+async function writeSome(target: FileHandle, bytes: Buffer, from: number): Promise<number> {
+  return (await target.write(bytes, from, bytes.length - from)).bytesWritten;
 }
 
 function failure(path: string, cause: unknown): Error {
