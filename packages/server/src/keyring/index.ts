@@ -9,6 +9,7 @@ export type { HeldRecord, Holder, RewrappedKey, SealedRecord } from './record.ts
 export { keyringRoutes } from './routes.ts';
 export type { ScopeCipher } from './scope-cipher.ts';
 export type { Seal } from './seal.ts';
+export { createSeal, type SealConfig, type SealDeps } from './seals/create-seal.ts';
 export type { Quorum, QuorumStatus } from './seals/quorum.ts';
 export type { Rekey, RekeyOptions, RekeyStatus, RekeyStep } from './seals/rekey.ts';
 export { parseShare } from './seals/share-text.ts';
