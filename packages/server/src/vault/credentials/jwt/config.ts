@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { SecretBytes } from '@sallyport/formats';
+import { createFields, type Fields, isObject } from '../../fields.ts';
 import { parseEndpoint } from '../fetch/endpoint.ts';
-import { type Fields, listField, textField } from '../fields.ts';
 import { invalidSetting } from '../login.ts';
 import { parsePemKeys, type VerificationKey } from './keys.ts';
 import { type JwtAlgorithm, jwtAlgorithms } from './token.ts';
@@ -30,17 +30,16 @@ export interface JwtConfig {
   readonly client: { readonly id: string; readonly secret: SecretBytes } | undefined;
 }
 
-const maxPemLength = 64 * 1024;
 const maxPairs = 16;
 
 /** Reads the fields of `POST auth/<mount>/config` as Vault names them. Throws `Fault('invalid')`. */
 export function parseJwtConfig(fields: Fields): JwtConfig {
   const source = readSource(fields);
-  const boundIssuer = textField(fields, 'bound_issuer');
-  if (boundIssuer !== '' && Array.isArray(fields['jwks_pairs']) && fields['jwks_pairs'].length > 0)
+  const boundIssuer = fields.text('bound_issuer');
+  if (boundIssuer !== '' && readPairs(fields).length > 0)
     throw invalidSetting("'bound_issuer' cannot be used with 'jwks_pairs'");
-  const clientId = textField(fields, 'oidc_client_id');
-  const clientSecret = textField(fields, 'oidc_client_secret');
+  const clientId = fields.text('oidc_client_id');
+  const clientSecret = fields.text('oidc_client_secret');
   if ((clientId === '') !== (clientSecret === ''))
     throw invalidSetting("both 'oidc_client_id' and 'oidc_client_secret' must be set for OIDC");
   if (clientId !== '' && source.kind !== 'discovery')
@@ -50,23 +49,23 @@ export function parseJwtConfig(fields: Fields): JwtConfig {
     fingerprint: fingerprintOf(source),
     boundIssuer,
     algorithms: readAlgorithms(fields),
-    defaultRole: textField(fields, 'default_role', 256).toLowerCase(),
+    defaultRole: fields.text('default_role').toLowerCase(),
     client: clientId === '' ? undefined : { id: clientId, secret: SecretBytes.fromUtf8(clientSecret) },
   };
 }
 
 function readSource(fields: Fields): KeySource {
-  const pems = listField(fields, 'jwt_validation_pubkeys', maxPemLength);
-  const jwksUrl = textField(fields, 'jwks_url');
+  const pems = fields.list('jwt_validation_pubkeys');
+  const jwksUrl = fields.text('jwks_url');
   const pairs = readPairs(fields);
-  const issuer = textField(fields, 'oidc_discovery_url');
+  const issuer = fields.text('oidc_discovery_url');
   const given = [pems.length > 0, jwksUrl !== '', pairs.length > 0, issuer !== ''];
   if (given.filter(Boolean).length !== 1)
     throw invalidSetting(
       "exactly one of 'jwt_validation_pubkeys', 'jwks_url', 'jwks_pairs' or 'oidc_discovery_url' must be set",
     );
   if (pems.length > 0) return { kind: 'static', keys: parsePemKeys(pems, 'jwt_validation_pubkeys') };
-  const jwksCa = textField(fields, 'jwks_ca_pem', maxPemLength);
+  const jwksCa = fields.text('jwks_ca_pem');
   if (jwksUrl !== '')
     return { kind: 'jwks', pairs: [{ url: parseEndpoint(jwksUrl, 'jwks_url'), caPem: jwksCa }] };
   if (pairs.length > 0) {
@@ -79,31 +78,24 @@ function readSource(fields: Fields): KeySource {
   if (base.search !== '') throw invalidSetting("expected 'oidc_discovery_url' without a query");
   // OpenID Connect Discovery 1.0 section 4.1: one slash between the issuer, path included, and the well-known part.
   const url = new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
-  return { kind: 'discovery', issuer, url, caPem: textField(fields, 'oidc_discovery_ca_pem', maxPemLength) };
+  return { kind: 'discovery', issuer, url, caPem: fields.text('oidc_discovery_ca_pem') };
 }
 
 function readPairs(fields: Fields): readonly JwksSource[] {
-  const value = Object.hasOwn(fields, 'jwks_pairs') ? (fields['jwks_pairs'] ?? []) : [];
+  const value = fields.find('jwks_pairs') ?? [];
   if (!Array.isArray(value) || value.length > maxPairs)
     throw invalidSetting(`expected 'jwks_pairs' as a list of at most ${maxPairs} objects`);
   return value.map((pair: unknown) => {
-    if (typeof pair !== 'object' || pair === null || Array.isArray(pair))
-      throw invalidSetting("expected each of 'jwks_pairs' as an object");
-    const known = new Map(Object.entries(pair));
-    for (const name of known.keys()) {
-      if (name !== 'jwks_url' && name !== 'jwks_ca_pem')
-        throw invalidSetting("expected only 'jwks_url' and 'jwks_ca_pem' in each of 'jwks_pairs'");
-    }
-    const parts = Object.fromEntries(known);
-    return {
-      url: parseEndpoint(textField(parts, 'jwks_url'), 'jwks_url'),
-      caPem: textField(parts, 'jwks_ca_pem', maxPemLength),
-    };
+    if (!isObject(pair)) throw invalidSetting("expected each of 'jwks_pairs' as an object");
+    if (Object.keys(pair).some((name) => name !== 'jwks_url' && name !== 'jwks_ca_pem'))
+      throw invalidSetting("expected only 'jwks_url' and 'jwks_ca_pem' in each of 'jwks_pairs'");
+    const parts = createFields(pair);
+    return { url: parseEndpoint(parts.text('jwks_url'), 'jwks_url'), caPem: parts.text('jwks_ca_pem') };
   });
 }
 
 function readAlgorithms(fields: Fields): readonly JwtAlgorithm[] {
-  const names = listField(fields, 'jwt_supported_algs', 16);
+  const names = fields.list('jwt_supported_algs');
   if (names.length === 0) return jwtAlgorithms;
   return names.map((name) => {
     const algorithm = jwtAlgorithms.find((candidate) => candidate === name);

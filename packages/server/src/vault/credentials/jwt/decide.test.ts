@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createFields } from '../../fields.ts';
 import { parseJwtConfig } from './config.ts';
 import { decideJwtLogin } from './decide.ts';
 import { parseJwtRole } from './role.ts';
@@ -6,14 +7,17 @@ import { makeKey } from './token.fixture.ts';
 
 const now = new Date('2026-11-20T12:00:00Z');
 const seconds = now.getTime() / 1000;
+const configOf = (fields: object) => parseJwtConfig(createFields({ ...fields }));
+const roleOf = (fields: object, hasBoundCidrs: boolean) =>
+  parseJwtRole('dev', createFields({ ...fields }), hasBoundCidrs);
 const { pem } = makeKey('ES256');
-const config = parseJwtConfig({ jwt_validation_pubkeys: pem });
+const config = configOf({ jwt_validation_pubkeys: pem });
 const base = { sub: 'alice', aud: ['sallyport', 'other'], iat: seconds, exp: seconds + 60 };
 const roleFields = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['sallyport'] };
 
 function decide(claims: object, fields: object = {}, at = now, settings: object = {}) {
-  const mount = parseJwtConfig({ jwt_validation_pubkeys: pem, ...settings });
-  const role = parseJwtRole('dev', { ...roleFields, ...fields }, true);
+  const mount = configOf({ jwt_validation_pubkeys: pem, ...settings });
+  const role = roleOf({ ...roleFields, ...fields }, true);
   const verified = {
     claims: { ...base, ...claims },
     algorithm: 'ES256' as const,
@@ -26,7 +30,7 @@ const refusal = (code: string) => expect.objectContaining({ kind: 'invalid', cod
 describe('the times of a JWT', () => {
   /** Claims as a parser gives them: what is undefined here is absent there. */
   const at = (times: { exp?: unknown; nbf?: unknown; iat?: unknown }, now: number, fields: object = {}) => {
-    const role = parseJwtRole('dev', { ...roleFields, ...fields }, true);
+    const role = roleOf({ ...roleFields, ...fields }, true);
     const claims = { sub: 'alice', aud: 'sallyport', ...times };
     const verified = { claims, algorithm: 'ES256' as const, fingerprint: config.fingerprint };
     return () => decideJwtLogin(config, role, verified, new Date(now * 1000));
@@ -160,8 +164,8 @@ describe('what binds a JWT', () => {
   });
 
   it('is the issuer of the discovery document, if none is bound', () => {
-    const mount = parseJwtConfig({ oidc_discovery_url: 'https://issuer.example/tenant' });
-    const role = parseJwtRole('dev', roleFields, false);
+    const mount = configOf({ oidc_discovery_url: 'https://issuer.example/tenant' });
+    const role = roleOf(roleFields, false);
     const login = (iss: string) => () =>
       decideJwtLogin(
         mount,
@@ -195,10 +199,10 @@ describe('what binds a JWT', () => {
   });
 
   it('is decided again when the keys of the mount changed', () => {
-    const role = parseJwtRole('dev', roleFields, false);
+    const role = roleOf(roleFields, false);
     const verified = { claims: base, algorithm: 'ES256' as const, fingerprint: config.fingerprint };
-    const changed = parseJwtConfig({ jwt_validation_pubkeys: makeKey('ES256').pem });
-    const narrowed = parseJwtConfig({ jwt_validation_pubkeys: pem, jwt_supported_algs: 'RS256' });
+    const changed = configOf({ jwt_validation_pubkeys: makeKey('ES256').pem });
+    const narrowed = configOf({ jwt_validation_pubkeys: pem, jwt_supported_algs: 'RS256' });
 
     expect(() => decideJwtLogin(config, role, verified, now)).not.toThrow();
     for (const other of [changed, narrowed])
@@ -208,8 +212,7 @@ describe('what binds a JWT', () => {
   });
 
   it('is nothing a role of the other flow accepts', () => {
-    const role = parseJwtRole(
-      'dev',
+    const role = roleOf(
       { user_claim: 'sub', allowed_redirect_uris: 'http://localhost:8250/oidc/callback' },
       false,
     );
@@ -220,7 +223,10 @@ describe('what binds a JWT', () => {
 });
 
 describe('a role', () => {
-  const setting = expect.objectContaining({ kind: 'invalid', code: 'vault.setting' });
+  const setting = expect.objectContaining({
+    kind: 'invalid',
+    code: expect.stringMatching(/^vault\.(setting|field)$/),
+  });
 
   it.each([
     ['no user claim', { user_claim: '' }],
@@ -238,19 +244,22 @@ describe('a role', () => {
     ['audiences as a number', { bound_audiences: 1 }],
     ['a flag that is neither', { user_claim_json_pointer: 'maybe' }],
   ])('with %s is refused', (_name, fields) => {
-    expect(() => parseJwtRole('dev', { ...roleFields, ...fields }, false)).toThrow(setting);
+    expect(() => roleOf({ ...roleFields, ...fields }, false)).toThrow(setting);
   });
 
   it('binds a JWT to something', () => {
     const open = { role_type: 'jwt', user_claim: 'sub' };
 
-    expect(() => parseJwtRole('dev', open, false)).toThrow(/at least one bound constraint/);
-    expect(parseJwtRole('dev', open, true).type).toBe('jwt');
+    expect(() => roleOf(open, false)).toThrow(/at least one bound constraint/);
+    expect(roleOf(open, true).type).toBe('jwt');
   });
 });
 
 describe('a configuration', () => {
-  const setting = expect.objectContaining({ kind: 'invalid', code: 'vault.setting' });
+  const setting = expect.objectContaining({
+    kind: 'invalid',
+    code: expect.stringMatching(/^vault\.(setting|field)$/),
+  });
   const weak = makeKey('RS256', 'weak', 1024).pem;
 
   it.each([
@@ -274,11 +283,11 @@ describe('a configuration', () => {
     ['pairs and an issuer', { jwks_pairs: [{ jwks_url: 'https://a.example' }], bound_issuer: 'x' }],
     ['a pair that is text', { jwks_pairs: ['https://a.example'] }],
   ])('with %s is refused', (_name, fields) => {
-    expect(() => parseJwtConfig(fields)).toThrow(setting);
+    expect(() => configOf(fields)).toThrow(setting);
   });
 
   it('does not print the secret of its client', () => {
-    const { client } = parseJwtConfig({
+    const { client } = configOf({
       oidc_discovery_url: 'https://a.example',
       oidc_client_id: 'id',
       oidc_client_secret: 'hunter2',

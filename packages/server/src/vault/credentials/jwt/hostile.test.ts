@@ -2,6 +2,7 @@ import { sign } from 'node:crypto';
 import { isFault } from '@sallyport/formats';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createFields } from '../../fields.ts';
 import { boundedFetch } from '../fetch/bounded-fetch.ts';
 import { parseJwtConfig } from './config.ts';
 import { authenticateJwt } from './decide.ts';
@@ -22,13 +23,20 @@ const claims = {
   iat: seconds - 10,
   exp: seconds + 300,
 };
-const config = parseJwtConfig({
-  jwt_validation_pubkeys: Object.values(keys).map(({ pem }) => pem),
-  bound_issuer: claims.iss,
-});
+const config = parseJwtConfig(
+  createFields({
+    jwt_validation_pubkeys: Object.values(keys).map(({ pem }) => pem),
+    bound_issuer: claims.iss,
+  }),
+);
 const role = parseJwtRole(
   'ci',
-  { role_type: 'jwt', bound_audiences: 'sallyport', user_claim: 'sub', bound_subject: claims.sub },
+  createFields({
+    role_type: 'jwt',
+    bound_audiences: 'sallyport',
+    user_claim: 'sub',
+    bound_subject: claims.sub,
+  }),
   false,
 );
 const keySets = createKeySets({ fetch: boundedFetch, monotonicMs: () => performance.now() });

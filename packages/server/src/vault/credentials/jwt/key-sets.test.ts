@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createFields } from '../../fields.ts';
 import { boundedFetch } from '../fetch/bounded-fetch.ts';
 import { createServers, loopbackCaPem } from '../loopback.fixture.ts';
 import { parseJwtConfig } from './config.ts';
@@ -21,7 +22,7 @@ const jwks = (...keys: readonly TestKey[]) => JSON.stringify({ keys: keys.map(({
 function mount(fields: object) {
   let now = 0;
   const keySets = createKeySets({ fetch: boundedFetch, monotonicMs: () => now });
-  const config = parseJwtConfig({ ...fields });
+  const config = parseJwtConfig(createFields({ ...fields }));
   return {
     verify: (token: string) => verifyJwt(keySets, config, token),
     keySets,

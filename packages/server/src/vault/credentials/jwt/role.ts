@@ -1,5 +1,5 @@
 import { parseDuration } from '../../duration.ts';
-import { booleanField, choiceField, type Fields, listField, mapField, textField } from '../fields.ts';
+import type { Fields } from '../../fields.ts';
 import { invalidSetting } from '../login.ts';
 import { checkClaimName } from './claims.ts';
 
@@ -38,6 +38,7 @@ export interface Leeway {
 
 /** Beyond a day, leeway is no difference of clocks but a way around expiry. */
 const maxLeewaySeconds = 86_400;
+const maxEntries = 256;
 
 /**
  * Reads the fields of `POST auth/<mount>/role/<name>` as Vault names them. `hasBoundCidrs` says whether the token's
@@ -47,23 +48,23 @@ const maxLeewaySeconds = 86_400;
 export function parseJwtRole(name: string, fields: Fields, hasBoundCidrs: boolean): JwtRole {
   const role: JwtRole = {
     name,
-    type: choiceField(fields, 'role_type', ['jwt', 'oidc'], 'oidc'),
-    boundAudiences: listField(fields, 'bound_audiences'),
-    boundSubject: textField(fields, 'bound_subject'),
-    boundClaimsType: choiceField(fields, 'bound_claims_type', ['string', 'glob'], 'string'),
+    type: choice(fields, 'role_type', ['jwt', 'oidc'], 'oidc'),
+    boundAudiences: fields.list('bound_audiences'),
+    boundSubject: fields.text('bound_subject'),
+    boundClaimsType: choice(fields, 'bound_claims_type', ['string', 'glob'], 'string'),
     boundClaims: readBoundClaims(fields),
     claimMappings: readMappings(fields),
-    userClaim: textField(fields, 'user_claim', 512),
-    userClaimJsonPointer: booleanField(fields, 'user_claim_json_pointer'),
-    groupsClaim: textField(fields, 'groups_claim', 512),
+    userClaim: fields.text('user_claim'),
+    userClaimJsonPointer: fields.boolean('user_claim_json_pointer', false),
+    groupsClaim: fields.text('groups_claim'),
     leeway: {
       expirationSeconds: leeway(fields, 'expiration_leeway', 150),
       notBeforeSeconds: leeway(fields, 'not_before_leeway', 150),
       clockSkewSeconds: leeway(fields, 'clock_skew_leeway', 60),
     },
-    maxAgeSeconds: parseDuration(Object.hasOwn(fields, 'max_age') ? fields['max_age'] : 0, 'max_age'),
-    oidcScopes: listField(fields, 'oidc_scopes', 256),
-    allowedRedirectUris: listField(fields, 'allowed_redirect_uris', 2048),
+    maxAgeSeconds: fields.seconds('max_age', 0),
+    oidcScopes: fields.list('oidc_scopes'),
+    allowedRedirectUris: fields.list('allowed_redirect_uris'),
   };
   checkRole(role, hasBoundCidrs);
   return role;
@@ -89,10 +90,10 @@ function checkRole(role: JwtRole, hasBoundCidrs: boolean): void {
 
 function readBoundClaims(fields: Fields): ReadonlyMap<string, readonly BoundValue[]> {
   const bound = new Map<string, readonly BoundValue[]>();
-  for (const [claim, value] of mapField(fields, 'bound_claims')) {
+  for (const [claim, value] of entriesOf(fields, 'bound_claims')) {
     checkClaimName(claim);
     const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-    if (values.length === 0 || values.length > 256 || !values.every(isBoundValue))
+    if (values.length === 0 || values.length > maxEntries || !values.every(isBoundValue))
       throw invalidSetting("expected each of 'bound_claims' as a text, number, boolean or list of them");
     bound.set(claim, values);
   }
@@ -110,9 +111,9 @@ function isBoundValue(value: unknown): value is BoundValue {
 function readMappings(fields: Fields): ReadonlyMap<string, string> {
   const mappings = new Map<string, string>();
   const targets = new Set<string>();
-  for (const [claim, target] of mapField(fields, 'claim_mappings')) {
+  for (const [claim, target] of Object.entries(fields.map('claim_mappings'))) {
     checkClaimName(claim);
-    if (typeof target !== 'string' || target === '' || target.length > 256)
+    if (target === '' || target.length > 256)
       throw invalidSetting("expected each of 'claim_mappings' to name a key of the metadata");
     if (target === 'role')
       throw invalidSetting("metadata key 'role' is reserved and may not be a mapping destination");
@@ -123,9 +124,27 @@ function readMappings(fields: Fields): ReadonlyMap<string, string> {
   return mappings;
 }
 
+function entriesOf(fields: Fields, name: string): ReadonlyArray<readonly [string, unknown]> {
+  const entries = Object.entries(fields.object(name) ?? {});
+  if (entries.length > maxEntries) throw invalidSetting(`expected '${name}' with at most ${maxEntries} keys`);
+  return entries;
+}
+
+function choice<const T extends string>(
+  fields: Fields,
+  name: string,
+  choices: readonly [T, ...(readonly T[])],
+  absent: T,
+): T {
+  const value = fields.text(name) || absent;
+  const found = choices.find((candidate) => candidate === value);
+  if (found === undefined) throw invalidSetting(`invalid '${name}': expected ${choices.join(' or ')}`);
+  return found;
+}
+
 /** As Vault reads it: 0 or nothing is the default, -1 (any negative number) is none. */
 function leeway(fields: Fields, name: string, absent: number): number {
-  const value = Object.hasOwn(fields, name) ? fields[name] : 0;
+  const value = fields.find(name) ?? 0;
   if ((typeof value === 'number' && value < 0) || (typeof value === 'string' && value.startsWith('-')))
     return 0;
   const seconds = parseDuration(value, name);
