@@ -5,9 +5,9 @@ export function refused(reason: string, message: string): Fault {
   return new Fault('invalid', `vault.transit_${reason}`, message);
 }
 
-/** A key that does not let itself be used this way; Vault answers these with 500, and its clients' tests expect it. */
+/** A key that does not let itself be used this way. Vault answers 500, and its clients tell it from a 400. */
 export function notAllowed(reason: string, message: string): Fault {
-  return new Fault('precondition', `vault.transit_${reason}`, message);
+  return new Fault('internal', `vault.transit_${reason}`, message);
 }
 
 /** What a stored key promised and does not hold. */

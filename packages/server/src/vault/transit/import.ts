@@ -56,7 +56,7 @@ export function readImportRequest(body: Fields): ImportRequest {
  */
 export async function importMaterial(
   deps: ImportDeps,
-  wrappingKey: TransitKey,
+  wrappingKey: TransitKey | undefined,
   type: KeyType,
   derived: boolean,
   body: Fields,
@@ -117,11 +117,11 @@ export function requireImportable(key: TransitKey): void {
 
 async function unwrap(
   deps: ImportDeps,
-  wrappingKey: TransitKey,
+  wrappingKey: TransitKey | undefined,
   ciphertext: Buffer,
   hash: string,
 ): Promise<Buffer> {
-  const rsa = deps.material.privateKey(wrappingKey, wrappingKey.latestVersion);
+  const rsa = wrappingKey && deps.material.privateKey(wrappingKey, wrappingKey.latestVersion);
   if (rsa === undefined || ciphertext.length <= wrappedKeySizeBytes) throw doesNotUnwrap();
   const block = ciphertext.subarray(0, wrappedKeySizeBytes);
   const ephemeral = await deps.thread.decryptOaep(rsa, hash, block);

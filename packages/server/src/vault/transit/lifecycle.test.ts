@@ -7,7 +7,7 @@ import { parseKeyType } from './key-types.ts';
 import { readCreateRequest, recordUses, rotationDue } from './lifecycle.ts';
 import { parseKeyName, parseKeyRecord } from './record.ts';
 import { hashRequest, randomRequest } from './tools.ts';
-import { createTransitFixture } from './transit.fixture.ts';
+import { atOnce, createTransitFixture } from './transit.fixture.ts';
 
 const transit = createTransitFixture();
 const { deps } = transit;
@@ -188,14 +188,14 @@ describe('rotation on its own', () => {
     for (let count = 0; count < 2 ** 20 - 1; count += 1) deps.material.countUse(key, 1);
     expect(recordUses(deps.cache, key)).toBeUndefined();
 
-    encryptRequest(deps, key, { plaintext: '' });
+    atOnce(encryptRequest(deps, key, { plaintext: '' }));
     const recorded = recordUses(deps.cache, key);
 
     expect(recorded?.versions[1]?.uses).toBe(2 ** 20);
     expect(recordUses(deps.cache, key)).toBeUndefined();
     const worn = { ...key, versions: { 1: { ...versionOf(key, 1), uses: 2 ** 32 - 2 ** 28 - 1 } } };
     expect(rotationDue(deps.cache, worn, transit.time.now)).toBe(false);
-    encryptRequest(deps, worn, { plaintext: '' });
+    atOnce(encryptRequest(deps, worn, { plaintext: '' }));
     expect(rotationDue(deps.cache, worn, transit.time.now)).toBe(true);
   });
 });
