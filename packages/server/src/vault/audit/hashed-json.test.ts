@@ -1,7 +1,7 @@
 import { SecretBytes } from '@sallyport/formats';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { answerOf, hmacOf } from './exchange.fixture.ts';
+import { answerOf, format, hmacOf } from './exchange.fixture.ts';
 import { RawJson } from './json-walk.ts';
 
 const raw = (text: string | Uint8Array) => new RawJson(typeof text === 'string' ? Buffer.from(text) : text);
@@ -233,5 +233,25 @@ describe('the data of an audit line', () => {
       expect(() => answerOf({ value })).toThrow('expected JSON data to audit');
     }
     expect(dataOf({ a: undefined, b: [undefined] })).toEqual({ b: [null] });
+  });
+
+  it('leaves nothing of a line that failed to the next one', () => {
+    const entries = format();
+    const good = { a: 'x', b: [1] };
+    const first = answerOf(good, [], entries);
+    const failing: ReadonlyArray<readonly [unknown, readonly string[]]> = [
+      [{ open: { deep: [1, raw('{"k":"v",')] } }, []],
+      [{ name: 'shown', other: [Symbol('s')] }, ['name', 'other']],
+      [raw(`${'[{"k":'.repeat(100)}`), []],
+    ];
+
+    for (const [data, clear] of failing) {
+      expect(() => answerOf(data, clear, entries)).toThrow();
+      expect(answerOf(good, [], entries)).toBe(first);
+    }
+    expect(answerOf({ many: Array.from({ length: 5000 }, () => 'x') }, [], entries)).toContain(
+      '"data_elided":true',
+    );
+    expect(answerOf(good, [], entries)).toBe(first);
   });
 });

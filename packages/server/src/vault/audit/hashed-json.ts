@@ -37,6 +37,9 @@ export function createDataHasher(salt: AuditSalt): DataHasher {
     return (text.length <= 5 ? guessable.get(text) : undefined) ?? `"${salt.hash(text)}"`;
   }
 
+  // One for all lines: to make its functions anew would cost as much as a hash.
+  const sink = createHashingSink(salt, hashText, guessable);
+
   function elide(value: unknown): HashedData {
     const canonical = createCanonicalHash(salt.begin());
     walkJson(value, canonical);
@@ -45,32 +48,39 @@ export function createDataHasher(salt: AuditSalt): DataHasher {
 
   return {
     hash(value, clearKeys) {
-      const sink = createHashingSink(salt, hashText, guessable, clearKeys);
+      sink.begin(clearKeys);
       try {
         walkJson(value, sink);
+        return { json: sink.take(), elided: false };
       } catch (error) {
+        sink.take();
         if (error instanceof SinkFull) return elide(value);
         throw error;
       }
-      return { json: sink.json(), elided: false };
     },
     elide,
   };
+}
+
+interface HashingSink extends JsonSink {
+  begin(clearKeys: ReadonlySet<string>): void;
+  /** What was made since `begin`; nothing of it stays. */
+  take(): string;
 }
 
 function createHashingSink(
   salt: AuditSalt,
   hashText: (text: string) => string,
   guessable: ReadonlyMap<string, string>,
-  clearKeys: ReadonlySet<string>,
-): JsonSink & { json(): string } {
+): HashingSink {
+  let clearKeys: ReadonlySet<string> = new Set();
   let out = '';
   let comma = false;
   let values = 0;
   let depth = 0;
   /** Whether the values of the innermost container are shown; a list inherits it, an object sets it with each key. */
   let clear = false;
-  const outer: boolean[] = [];
+  let outer: boolean[] = [];
   /** Takes everything of a container below `maxDepth`, whose brackets `deep` counts. */
   let canonical: CanonicalHash | undefined;
   let deep = 0;
@@ -81,30 +91,30 @@ function createHashingSink(
     comma = true;
   }
 
-  function begin(open: '{' | '['): void {
+  function open(bracket: '{' | '['): void {
     if (canonical === undefined && depth < maxDepth) {
-      put(open);
+      put(bracket);
       comma = false;
       depth++;
       outer.push(clear);
-      if (open === '{') clear = false;
+      if (bracket === '{') clear = false;
       return;
     }
     canonical ??= createCanonicalHash(salt.begin());
     deep++;
-    if (open === '{') canonical.beginObject();
+    if (bracket === '{') canonical.beginObject();
     else canonical.beginArray();
   }
 
-  function end(close: '}' | ']'): void {
+  function close(bracket: '}' | ']'): void {
     if (canonical === undefined) {
-      out += close;
+      out += bracket;
       comma = true;
       depth--;
       clear = outer.pop() ?? false;
       return;
     }
-    if (close === '}') canonical.endObject();
+    if (bracket === '}') canonical.endObject();
     else canonical.endArray();
     if (--deep > 0) return;
     const hash = canonical.finish();
@@ -113,10 +123,27 @@ function createHashingSink(
   }
 
   return {
-    beginObject: () => begin('{'),
-    endObject: () => end('}'),
-    beginArray: () => begin('['),
-    endArray: () => end(']'),
+    begin(keys) {
+      clearKeys = keys;
+      out = '';
+      comma = false;
+      clear = false;
+      values = 0;
+      depth = 0;
+      outer = [];
+      canonical = undefined;
+      deep = 0;
+    },
+    take() {
+      const json = out;
+      out = '';
+      canonical = undefined;
+      return json;
+    },
+    beginObject: () => open('{'),
+    endObject: () => close('}'),
+    beginArray: () => open('['),
+    endArray: () => close(']'),
     key(name) {
       if (canonical !== undefined) return canonical.key(name);
       out += comma ? `,${jsonText(name)}:` : `${jsonText(name)}:`;
@@ -151,6 +178,5 @@ function createHashingSink(
       if (canonical !== undefined) return canonical.literal(word);
       put(word === 'null' || clear ? word : hashText(word));
     },
-    json: () => out,
   };
 }

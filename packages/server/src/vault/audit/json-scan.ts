@@ -14,109 +14,123 @@ const maxNumberChars = 1100;
  * since what it answers cannot be audited. Duplicate keys are told twice; the door in front refuses them.
  */
 export function scanJson(bytes: Buffer, sink: JsonSink): void {
-  const objects: boolean[] = [];
-  let at = 0;
-  /** Of the string that `stringEnd` passed last: whether it has no escape, and whether it is ASCII. */
-  let plain = true;
-  let ascii = true;
+  new Scanner(bytes, sink).document();
+}
 
-  do {
-    skipSpace();
-    const opened = value();
-    if (opened) continue;
-    while (objects.length > 0) {
-      skipSpace();
-      const code = bytes[at];
-      if (code === 0x2c) {
-        at++;
-        if (objects[objects.length - 1] === true) key();
-        break;
+class Scanner {
+  readonly #bytes: Buffer;
+  readonly #sink: JsonSink;
+  /** For each open container whether it is an object. */
+  readonly #objects: boolean[] = [];
+  #at = 0;
+  /** Of the string that was passed last: whether it has no escape, and whether it is ASCII. */
+  #plain = true;
+  #ascii = true;
+
+  constructor(bytes: Buffer, sink: JsonSink) {
+    this.#bytes = bytes;
+    this.#sink = sink;
+  }
+
+  document(): void {
+    const objects = this.#objects;
+    do {
+      this.#space();
+      if (this.#value()) continue;
+      while (objects.length > 0) {
+        this.#space();
+        if (this.#bytes[this.#at] === 0x2c) {
+          this.#at++;
+          if (objects[objects.length - 1] === true) this.#key();
+          break;
+        }
+        this.#close();
       }
-      close(code);
-    }
-  } while (objects.length > 0);
-  skipSpace();
-  if (at !== bytes.length) throw malformed(at);
+    } while (objects.length > 0);
+    this.#space();
+    if (this.#at !== this.#bytes.length) throw malformed(this.#at);
+  }
 
   /** Reads a scalar, or enters a container up to its first value; true when a value must follow. */
-  function value(): boolean {
-    const code = bytes[at] ?? 0;
-    switch (code) {
+  #value(): boolean {
+    switch (this.#bytes[this.#at]) {
       case 0x22: {
-        const start = at + 1;
-        stringEnd();
-        if (plain) sink.textBytes(bytes, start, at - 1, false);
-        else escapedText(start, at - 1);
+        const start = this.#at + 1;
+        this.#string();
+        if (this.#plain) this.#sink.textBytes(this.#bytes, start, this.#at - 1, false);
+        else this.#escapedText(start, this.#at - 1);
         return false;
       }
       case 0x7b:
-        at++;
-        sink.beginObject();
-        objects.push(true);
-        skipSpace();
-        if (bytes[at] === 0x7d) return false;
-        key();
+        this.#at++;
+        this.#sink.beginObject();
+        this.#objects.push(true);
+        this.#space();
+        if (this.#bytes[this.#at] === 0x7d) return false;
+        this.#key();
         return true;
       case 0x5b:
-        at++;
-        sink.beginArray();
-        objects.push(false);
-        skipSpace();
-        return bytes[at] !== 0x5d;
+        this.#at++;
+        this.#sink.beginArray();
+        this.#objects.push(false);
+        this.#space();
+        return this.#bytes[this.#at] !== 0x5d;
       case 0x74:
-        return word('true');
+        return this.#word('true');
       case 0x66:
-        return word('false');
+        return this.#word('false');
       case 0x6e:
-        return word('null');
+        return this.#word('null');
       default:
-        number();
+        this.#number();
         return false;
     }
   }
 
-  function close(code: number | undefined): void {
-    const object = objects.pop();
-    if (code !== (object === true ? 0x7d : 0x5d)) throw malformed(at);
-    at++;
-    if (object === true) sink.endObject();
-    else sink.endArray();
+  #close(): void {
+    const object = this.#objects.pop() === true;
+    if (this.#bytes[this.#at] !== (object ? 0x7d : 0x5d)) throw malformed(this.#at);
+    this.#at++;
+    if (object) this.#sink.endObject();
+    else this.#sink.endArray();
   }
 
-  function key(): void {
-    skipSpace();
-    if (bytes[at] !== 0x22) throw malformed(at);
-    const start = at + 1;
-    stringEnd();
+  #key(): void {
+    this.#space();
+    if (this.#bytes[this.#at] !== 0x22) throw malformed(this.#at);
+    const start = this.#at + 1;
+    this.#string();
     // Names are not secret. One with escapes is rare: the runtime's reader knows them all.
-    let name = bytes.toString(ascii ? 'latin1' : 'utf8', start, at - 1);
-    if (!plain) {
+    let name = this.#bytes.toString(this.#ascii ? 'latin1' : 'utf8', start, this.#at - 1);
+    if (!this.#plain) {
       try {
         name = String(JSON.parse(`"${name}"`));
       } catch {
         throw malformed(start);
       }
     }
-    sink.key(name);
-    skipSpace();
-    if (bytes[at] !== 0x3a) throw malformed(at);
-    at++;
+    this.#sink.key(name);
+    this.#space();
+    if (this.#bytes[this.#at] !== 0x3a) throw malformed(this.#at);
+    this.#at++;
   }
 
   /** From the opening quote to behind the closing one. */
-  function stringEnd(): void {
-    plain = true;
+  #string(): void {
+    const bytes = this.#bytes;
+    this.#plain = true;
     let seen = 0;
-    for (at++; at < bytes.length; at++) {
+    let at = this.#at + 1;
+    for (; at < bytes.length; at++) {
       const code = bytes[at] ?? 0;
       if (code === 0x22) {
-        at++;
-        ascii = seen < 0x80;
+        this.#at = at + 1;
+        this.#ascii = seen < 0x80;
         return;
       }
       if (code < 0x20) throw malformed(at);
       if (code === 0x5c) {
-        plain = false;
+        this.#plain = false;
         at++;
       }
       seen |= code;
@@ -124,21 +138,22 @@ export function scanJson(bytes: Buffer, sink: JsonSink): void {
     throw malformed(at);
   }
 
-  function escapedText(start: number, end: number): void {
+  #escapedText(start: number, end: number): void {
     const scratch = Buffer.allocUnsafeSlow(end - start);
     try {
-      const size = unescapeInto(scratch, bytes, start, end);
+      const size = unescapeInto(scratch, this.#bytes, start, end);
       if (size === undefined) throw malformed(start);
-      sink.textBytes(scratch, 0, size, false);
+      this.#sink.textBytes(scratch, 0, size, false);
     } finally {
       scratch.fill(0);
     }
   }
 
-  function number(): void {
-    const start = at;
-    if (bytes[at] === 0x2d) at++;
-    const first = at;
+  #number(): void {
+    const bytes = this.#bytes;
+    const start = this.#at;
+    const first = bytes[start] === 0x2d ? start + 1 : start;
+    let at = first;
     let integer = true;
     for (; at < bytes.length; at++) {
       const code = bytes[at] ?? 0;
@@ -146,32 +161,32 @@ export function scanJson(bytes: Buffer, sink: JsonSink): void {
       if (code !== 0x2e && code !== 0x65 && code !== 0x45 && code !== 0x2b && code !== 0x2d) break;
       integer = false;
     }
+    this.#at = at;
     const digits = at - first;
     if (integer && digits >= 1 && digits <= 15 && (bytes[first] !== 0x30 || at - start === 1)) {
-      sink.numberBytes(bytes, start, at);
+      this.#sink.numberBytes(bytes, start, at);
       return;
     }
-    const size = at - start;
-    if (size > maxNumberChars) throw malformed(start);
+    if (at - start > maxNumberChars) throw malformed(start);
     const token = bytes.toString('latin1', start, at);
     if (!numberGrammar.test(token)) throw malformed(start);
-    sink.number(numberText(token));
+    this.#sink.number(numberText(token));
   }
 
-  function word(text: 'true' | 'false' | 'null'): false {
+  #word(text: 'true' | 'false' | 'null'): false {
     for (let i = 0; i < text.length; i++) {
-      if (bytes[at + i] !== text.charCodeAt(i)) throw malformed(at);
+      if (this.#bytes[this.#at + i] !== text.charCodeAt(i)) throw malformed(this.#at);
     }
-    at += text.length;
-    sink.literal(text);
+    this.#at += text.length;
+    this.#sink.literal(text);
     return false;
   }
 
-  function skipSpace(): void {
+  #space(): void {
     for (;;) {
-      const code = bytes[at];
+      const code = this.#bytes[this.#at];
       if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
-      at++;
+      this.#at++;
     }
   }
 }
