@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemRandom } from '#platform';
 import { openVault, type TestVault } from '../../../test-support/vault.ts';
 import { mountsOf } from '../mounts/table.ts';
+import { putPolicy } from '../policies/store.ts';
 import { below } from '../records.ts';
 import { createTransit } from './backend.ts';
 import { wrapPadded } from './kwp.fixture.ts';
@@ -113,19 +114,25 @@ describe('encryption over HTTP', () => {
   });
 
   it('makes a key that is not there, for whoever may create, and for nobody else', async () => {
-    const policy = (name: string, capabilities: string) =>
-      vault.request('PUT', `sys/policies/acl/${name}`, {
-        body: { policy: `path "transit/encrypt/*" { capabilities = [${capabilities}] }` },
-      });
-    const upserted = await data(post('encrypt/fresh', { plaintext: input, context: base64('a') }));
-    expect(upserted.ciphertext).toMatch(/^vault:v1:/);
+    await vault.journal.run((turn) => {
+      for (const capability of ['update', 'create']) {
+        putPolicy(turn, capability, `path "transit/encrypt/*" { capabilities = ["${capability}"] }`);
+      }
+      return { answer: undefined, audit: [] };
+    });
+    const encryptAs = async (policy: string, name: string) => {
+      const made = await vault.request('POST', 'auth/token/create', { body: { policies: [policy] } });
+      const body = { plaintext: input, context: base64('a') };
+      const token: string = made.body.auth.client_token;
+      return (await vault.request('POST', `transit/encrypt/${name}`, { token, body })).status;
+    };
+
+    expect(await encryptAs('update', 'fresh')).toBe(403);
+    expect(await encryptAs('create', 'fresh')).toBe(200);
+    expect(await encryptAs('create', 'fresh')).toBe(403);
+    expect(await encryptAs('update', 'fresh')).toBe(200);
     expect(await data(get('keys/fresh'))).toMatchObject({ derived: true, type: 'aes256-gcm96' });
-    if ((await policy('update-only', '"update"')).status >= 300) return;
-    const token = (await vault.request('POST', 'auth/token/create', { body: { policies: ['update-only'] } }))
-      .body.auth.client_token;
-    const body = { plaintext: input };
-    expect((await vault.request('POST', 'transit/encrypt/box', { token, body })).status).toBe(200);
-    expect((await vault.request('POST', 'transit/encrypt/unknown', { token, body })).status).toBe(403);
+    await refusal(post('encrypt/-bad', { plaintext: input }), 400, 'key name');
   });
 
   it('with RSA decrypts in the thread', async () => {
