@@ -31,11 +31,14 @@ export function readWhole(fields: Fields, name: string): number | undefined {
   return number;
 }
 
+/** JSON's own, or as Go's clients write them: 1, "t", "true". */
 export function readFlag(fields: Fields, name: string): boolean | undefined {
   const value = fields[name];
   if (value === undefined || value === null || value === '') return undefined;
-  if (value === true || value === 'true') return true;
-  if (value === false || value === 'false') return false;
+  if (value === true || value === 1 || (typeof value === 'string' && /^(?:1|t|true)$/i.test(value)))
+    return true;
+  if (value === false || value === 0 || (typeof value === 'string' && /^(?:0|f|false)$/i.test(value)))
+    return false;
   throw refused('field', `expected ${name} as true or false, got ${kindOf(value)}`);
 }
 

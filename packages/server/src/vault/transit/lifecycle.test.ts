@@ -126,7 +126,7 @@ describe('configuring', () => {
     [{ min_decryption_version: 3, min_encryption_version: 2 }, 'to be at least min_decryption_version'],
     [{ min_decryption_version: -1 }, 'whole number'],
     [{ auto_rotate_period: 60 }, 'at least an hour'],
-    [{ deletion_allowed: 1 }, 'true or false'],
+    [{ deletion_allowed: 2 }, 'true or false'],
   ])('with %j is refused', async (body, message) => {
     const key = await rotated(3);
     expect(() => configureKey(key, body)).toThrow(message);
@@ -134,7 +134,7 @@ describe('configuring', () => {
 
   it('counts versions from 1, and switches nothing off that gave secrets away', async () => {
     const key = await rotated(1);
-    const on = configureKey(key, { exportable: true, allow_plaintext_backup: true, deletion_allowed: true });
+    const on = configureKey(key, { exportable: true, allow_plaintext_backup: 'True', deletion_allowed: 1 });
     const off = configureKey(on.key, {
       exportable: false,
       allow_plaintext_backup: false,
