@@ -84,7 +84,7 @@ describe('the data of an audit line', () => {
     );
   });
 
-  it('hashes numbers by the one text a double has', () => {
+  it('hashes integers by their digits, and other numbers by the one text their double has', () => {
     const numbers = '[1, 1.0, 1e0, 10e-1, -0, 0, 1e400, -1e400, 12345678901234567890, 0.1, 123456789012345]';
 
     const texts = [
@@ -96,14 +96,16 @@ describe('the data of an audit line', () => {
       '0',
       'Infinity',
       '-Infinity',
-      '12345678901234567000',
+      '12345678901234567890',
       '0.1',
       '123456789012345',
     ];
     expect(dataOf({ numbers: raw(numbers) })).toEqual({ numbers: texts.map(hmacOf) });
-    expect(dataOf({ numbers: [1, -0, Number.POSITIVE_INFINITY, Number.NaN, 7n] })).toEqual({
-      numbers: ['1', '0', 'Infinity', 'NaN', '7'].map(hmacOf),
-    });
+    expect(dataOf({ numbers: [1, -0, Number.POSITIVE_INFINITY, Number.NaN, 12345678901234567890n] })).toEqual(
+      {
+        numbers: ['1', '0', 'Infinity', 'NaN', '12345678901234567890'].map(hmacOf),
+      },
+    );
   });
 
   it('keeps in clear what the mount names, lists below it included, objects below it not', () => {
@@ -171,7 +173,7 @@ describe('the data of an audit line', () => {
     const broken = [
       '', ' ', '{', '}', '[', ']', '{"a"}', '{"a":}', '{"a":1,}', '{a:1}', '[1,]', '[,1]', '[1 2]', '{"a":1 "b":2}', '{} {}',
       '"\\', '"\\x"', '"\\u12"', '"\\u12g4"', '"a\nb"', '"open', '01', '-', '+1', '1.', '.5', '1e', '--1', '1-1', 'nul', 'True',
-      '[}', '{]', '{"a":1]', "{'a':1}", '{"\\x":1}', '\ufeff{}', `1${'0'.repeat(2000)}`,
+      '[}', '{]', '{"a":1]', "{'a':1}", '{"\\x":1}', '\ufeff{}',
     ]; // biome-ignore format: a table
     for (const text of broken) {
       expect(() => answerOf(raw(text)), text.slice(0, 40)).toThrow(

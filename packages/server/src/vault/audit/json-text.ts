@@ -23,12 +23,13 @@ function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-const shortInteger = /^-?[1-9][0-9]{0,14}$|^0$/;
+const integer = /^-?[1-9][0-9]*$|^0$/;
 
 /**
- * One spelling per number, so that a value read from JSON text and the same value read from an object hash alike:
- * what ECMAScript's Number prints. `1.0` is `1`, `-0` is `0`, `1e400` is `Infinity`.
+ * One spelling per number, so that a value read from JSON text and the same value read from an object hash alike: an
+ * integer is its digits, however many; anything else what ECMAScript's Number prints. `1.0` is `1`, `-0` is `0`,
+ * `1e400` is `Infinity`.
  */
 export function numberText(token: string): string {
-  return shortInteger.test(token) ? token : String(Number(token));
+  return integer.test(token) ? token : String(Number(token));
 }

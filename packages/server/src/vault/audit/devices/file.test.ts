@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FileOptions, openFileDevice } from './file.ts';
-import { line, numbersIn, scratchDirectory } from './receiver.fixture.ts';
+import { line, makePipe, numbersIn, scratchDirectory } from './receiver.fixture.ts';
 
 let directory = '';
 let remove = async () => undefined as unknown;
@@ -120,7 +120,7 @@ describe('a file device', () => {
 
   it('fails in time on a pipe that nobody reads, and begins a new line after the one that was cut', async () => {
     const pipe = join(directory, 'pipe');
-    execFileSync('mkfifo', [pipe]);
+    makePipe(pipe);
     await expect(open('pipe')).rejects.toThrow('expected a reader of the pipe');
     const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
     const device = await open('pipe');

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,6 +20,11 @@ export function numbersIn(text: string): number[] {
 export async function scratchDirectory(): Promise<{ path: string; remove: () => Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'sallyport-audit-'));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** A named pipe. Node has no call for it. */
+export function makePipe(path: string): void {
+  execFileSync('sh', ['-c', 'mkfifo "$0"', path]);
 }
 
 export interface Receiver {

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readFileSync, readSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -8,7 +7,14 @@ import { describe, expect, it } from 'vitest';
 import { fixedClock, silentLog } from '../../../../test-support/fakes.ts';
 import type { Device } from './device.ts';
 import { openFileDevice } from './file.ts';
-import { eventually, line, numbersIn, scratchDirectory, startReceiver } from './receiver.fixture.ts';
+import {
+  eventually,
+  line,
+  makePipe,
+  numbersIn,
+  scratchDirectory,
+  startReceiver,
+} from './receiver.fixture.ts';
 import { createSocketDevice } from './socket.ts';
 import { createSupervisor, type SupervisorOptions } from './supervisor.ts';
 
@@ -179,7 +185,7 @@ describe('a device that is not required', () => {
   it('never holds an answer: a full pipe, and a socket whose peer does not read', async () => {
     const directory = await scratchDirectory();
     const path = join(directory.path, 'pipe');
-    execFileSync('mkfifo', [path]);
+    makePipe(path);
     const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const pipe = await openFileDevice({
       path,
@@ -221,7 +227,7 @@ describe('a device that is not required', () => {
   it('goes on through a pipe that is read late, and tells what is missing', async () => {
     const directory = await scratchDirectory();
     const path = join(directory.path, 'pipe');
-    execFileSync('mkfifo', [path]);
+    makePipe(path);
     const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const device = await openFileDevice({
       path,
