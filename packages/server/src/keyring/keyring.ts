@@ -72,6 +72,10 @@ export interface Keyring {
   cipher(scope: string): Promise<ScopeCipher>;
   /** A new KEK for the scope; records move to it with `rewrapSome`. */
   rotate(scope: string, actor: Pick<Actor, 'kind' | 'id'>): Promise<{ readonly version: number }>;
+  /** A new KEK for every scope that has one. */
+  rotateAll(actor: Pick<Actor, 'kind' | 'id'>): Promise<void>;
+  /** The KEK that new records of the scope are under. Throws `keyring.no_key` for a scope that never had one. */
+  keyStatus(scope: string): Promise<KeyStatus>;
   /** A new root key; all KEKs move to it in one transaction. */
   rotateRoot(actor: Pick<Actor, 'kind' | 'id'>): Promise<{ readonly version: number }>;
   addHolder(holder: Holder): void;
@@ -84,6 +88,15 @@ export interface Keyring {
   signer(name: SignerName): Promise<Signer>;
   /** For `ledger verify`. */
   audited(): readonly AuditedTable[];
+}
+
+export interface KeyStatus {
+  /** The version of the KEK, from 1. */
+  readonly term: number;
+  /** Milliseconds since the epoch. */
+  readonly installedAt: number;
+  /** Encryptions under it that were counted in the database; the last minute's may be missing. */
+  readonly encryptions: number;
 }
 
 export interface KeyringDeps {
@@ -242,14 +255,25 @@ export function createKeyring(deps: KeyringDeps): Keyring {
       requireOpen();
       requireName(scope, 'any');
       const version = await db.write((tx) => keks.rotate(tx, scope, actor));
-      if (version === undefined) {
-        throw new Fault(
-          'not_found',
-          'keyring.no_key',
-          `expected a scope with a key, got "${scope}" without one`,
-        );
-      }
+      if (version === undefined) throw noKey(scope);
       return { version };
+    },
+    async rotateAll(actor) {
+      requireOpen();
+      await db.write(async (tx) => {
+        const scopes = new Set((await store.listKeks(tx)).map((kek) => kek.scope));
+        for (const scope of scopes) await keks.rotate(tx, scope, actor);
+      });
+    },
+    async keyStatus(scope) {
+      requireOpen();
+      requireName(scope, 'any');
+      return await db.read(async (tx) => {
+        const newest = (await store.listKeks(tx)).findLast((kek) => kek.scope === scope);
+        const kek = await store.findKek(tx, scope);
+        if (newest === undefined || kek === undefined) throw noKey(scope);
+        return { term: kek.version, installedAt: newest.createdAt.getTime(), encryptions: kek.uses };
+      });
     },
     async rotateRoot(actor) {
       return { version: await roots.rotate(actor) };
@@ -285,6 +309,10 @@ function requireName(scope: string, address: string): void {
       `${address.length} characters`,
     );
   }
+}
+
+function noKey(scope: string): Fault {
+  return new Fault('not_found', 'keyring.no_key', `expected a scope with a key, got "${scope}" without one`);
 }
 
 function invalid(code: string, expected: string, got: string): Fault {

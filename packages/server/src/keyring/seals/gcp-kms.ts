@@ -18,7 +18,7 @@ export interface GcpKmsConfig {
 
 const service = 'Google Cloud KMS';
 const tokenService = 'the credentials service of Google Cloud';
-const keyPattern = /^projects\/[^/]+\/locations\/[^/]+\/keyRings\/[^/]+\/cryptoKeys\/[^/]+$/;
+const keyPattern = /^projects\/[\w.:-]+\/locations\/[\w-]+\/keyRings\/[\w-]+\/cryptoKeys\/[\w-]+$/;
 const oauthScope = 'https://www.googleapis.com/auth/cloudkms';
 
 export function gcpKmsKey(

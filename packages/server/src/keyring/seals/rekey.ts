@@ -55,6 +55,8 @@ export interface Rekey {
   prove(share: SecretBytes, nonce: string): Promise<RekeyStep>;
   /** A new share, brought back. */
   verify(share: SecretBytes, nonce: string): Promise<RekeyStep>;
+  /** Forgets the new shares that came back and goes on under a new nonce; the new shares stay. */
+  restartVerification(): RekeyStatus;
   cancel(): void;
 }
 
@@ -231,6 +233,10 @@ export function createRekey(deps: RekeyDeps): Rekey {
       if (!proven) throw wrongShares();
       await commit(ceremony, next);
       return { status: status(), complete: true };
+    },
+    restartVerification() {
+      if (running?.next !== undefined) running.collector.reset();
+      return status();
     },
     cancel,
   };
