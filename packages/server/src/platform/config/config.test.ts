@@ -37,6 +37,29 @@ describe('loadConfig', () => {
     });
   });
 
+  it('turns the public URL to https with TLS', async () => {
+    const { config } = await loadConfig({
+      ...none,
+      flags: { 'tls-cert-file': 'c.pem', 'tls-key-file': '/k/k.pem', 'listen-host': '::1' },
+    });
+
+    expect(config).toMatchObject({
+      tlsCertFile: '/srv/c.pem',
+      tlsKeyFile: '/k/k.pem',
+      tlsClientCaFile: undefined,
+      publicUrl: 'https://[::1]:7270',
+    });
+  });
+
+  it.each([
+    [{ 'tls-cert-file': 'c' }],
+    [{ 'tls-key-file': 'k' }],
+    [{ 'tls-client-ca-file': 'a' }],
+    [{ 'tls-cert-file': 'c', 'tls-client-ca-file': 'a' }],
+  ])('refuses half of TLS: %j', async (flags) => {
+    await expect(loadConfig({ ...none, flags })).rejects.toMatchObject({ code: 'config.tls' });
+  });
+
   it('has no default for a secret', () => {
     const secrets = optionList.filter(([, option]) => option.secret === true);
 

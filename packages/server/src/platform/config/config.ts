@@ -65,7 +65,22 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
     });
   }
   // Each value was parsed by the type its row in the table names.
-  return { config: values as unknown as Config, describe: () => described };
+  const config = values as unknown as Config;
+  checkTls(config);
+  return { config, describe: () => described };
+}
+
+/** Half of TLS would be plain HTTP for whoever believes that it is on. */
+function checkTls({ tlsCertFile, tlsKeyFile, tlsClientCaFile }: Config): void {
+  const complete = tlsCertFile !== undefined && tlsKeyFile !== undefined;
+  const none = tlsCertFile === undefined && tlsKeyFile === undefined && tlsClientCaFile === undefined;
+  if (complete || none) return;
+  throw new Fault(
+    'invalid',
+    'config.tls',
+    "expected both of 'tls_cert_file' and 'tls_key_file', or none of the options of TLS",
+    { hint: 'see docs/configuration.md' },
+  );
 }
 
 function parse(name: OptionName, option: Option, found: Found, cwd: string): unknown {

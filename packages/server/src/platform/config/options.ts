@@ -42,15 +42,30 @@ export const options = {
   listenHost: {
     type: 'host',
     default: '127.0.0.1',
-    doc: 'Address to listen on. Anything but loopback belongs behind a proxy that speaks TLS.',
+    doc: 'Address to listen on. Anything but loopback needs `tls_cert_file`, or a proxy in front that speaks TLS.',
   },
   listenPort: { type: 'port', default: '7270', doc: 'Port to listen on; 0 takes a free one.' },
+  tlsCertFile: {
+    type: 'path',
+    default: undefined,
+    doc: 'Certificate of the server and those between it and its root, PEM. With it the server speaks TLS 1.2 or later and nothing else. Read again on SIGHUP and when it changes; files that cannot be used leave the old ones in use.',
+  },
+  tlsKeyFile: {
+    type: 'path',
+    default: undefined,
+    doc: 'Key of `tls_cert_file`, PEM without a passphrase; a file that others than its owner may use is refused. Both or none.',
+  },
+  tlsClientCaFile: {
+    type: 'path',
+    default: undefined,
+    doc: 'Roots that certificates of clients are verified against, PEM. With it clients are asked for one; they need none, and one that does not verify is refused.',
+  },
   publicUrl: {
     type: 'url',
     default: {
-      text: '`http://` with `listen_host` and `listen_port`',
-      from: ({ listenHost, listenPort }) =>
-        `http://${String(listenHost).includes(':') ? `[${listenHost}]` : listenHost}:${listenPort}`,
+      text: '`http://`, or `https://` with `tls_cert_file`, with `listen_host` and `listen_port`',
+      from: ({ listenHost, listenPort, tlsCertFile }) =>
+        `${tlsCertFile === undefined ? 'http' : 'https'}://${String(listenHost).includes(':') ? `[${listenHost}]` : listenHost}:${listenPort}`,
     },
     doc: 'How others reach this server; the issuer of step identities and the builder in provenance.',
   },

@@ -8,6 +8,8 @@ import { parseJsonBody } from './body.ts';
 import { type DeclaredRoute, declarations } from './declare.ts';
 import { createListener, type Listener, type ListenerConfig } from './front/listener.ts';
 import type { PartOnListener } from './front/parts.ts';
+import { refuse } from './front/refusal.ts';
+import { isListVerb } from './front/verb.ts';
 import { findVisit, type GuardDeps } from './guard.ts';
 import { declareHealth, type HealthChecks } from './health.ts';
 import { asFault, renderProblem, statusOf } from './problem.ts';
@@ -81,7 +83,9 @@ function life(app: FastifyInstance, deps: HttpDeps): Pick<HttpServer, 'listen' |
       const rest = listener.attach({
         below: '/',
         handle: (request, response) => {
-          app.routing(request, response);
+          // No route has these verbs, and Fastify fails on what it does not know.
+          if (isListVerb(request.method)) refuse(request, response, nothingHere(), deps.ids.next('req'));
+          else app.routing(request, response);
           return true;
         },
       });
@@ -123,11 +127,13 @@ function createApp(deps: HttpDeps): FastifyInstance {
       'cache-control': 'no-store',
     });
   });
-  app.setNotFoundHandler((_request, reply) =>
-    reply.send(new Fault('not_found', 'http.not_found', 'nothing is at this path')),
-  );
+  app.setNotFoundHandler((_request, reply) => reply.send(nothingHere()));
   app.setErrorHandler((error, request, reply) => answerFault(error, request, reply, deps.log));
   return app;
+}
+
+function nothingHere(): Fault {
+  return new Fault('not_found', 'http.not_found', 'nothing is at this path');
 }
 
 /** JSON bodies are parsed strictly in one scope and not at all in the other. */

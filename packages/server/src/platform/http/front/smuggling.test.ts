@@ -55,7 +55,7 @@ async function seenOf(
   const client = await rawClient(recorder.port);
   for (const piece of pieces) await client.send(piece);
   const expected = readRequests(pieces.join('')).length;
-  await client.until(new RegExp(`(HTTP/1\\.1 [245][^]*){${Math.max(expected, 1)}}`));
+  await client.until(new RegExp(`(HTTP/1\\.1 [245][\\s\\S]*){${Math.max(expected, 1)}}`));
   client.socket.end();
   const answer = await client.ended();
   return { seen: [...recorder.seen], answer };
@@ -67,7 +67,7 @@ async function oneByOne(recorder: Recorder, requests: ReadonlyArray<readonly str
   const client = await rawClient(recorder.port);
   for (const [index, pieces] of requests.entries()) {
     for (const piece of pieces) await client.send(piece);
-    await client.until(new RegExp(`(HTTP/1\\.1 200 OK[^]*\\r\\n\\r\\n[^]*){${index + 1}}`));
+    await client.until(new RegExp(`(HTTP/1\\.1 200 OK[\\s\\S]*){${index + 1}}`));
   }
   client.socket.destroy();
   return [...recorder.seen];

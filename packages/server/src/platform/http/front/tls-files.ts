@@ -8,7 +8,7 @@ export interface TlsFiles {
   /** PEM without a passphrase; refused when others than its owner may read or write it. */
   readonly keyFile: string;
   /** PEM: roots that certificates of clients are verified against. Without it none are asked for. */
-  readonly clientCaFile?: string;
+  readonly clientCaFile?: string | undefined;
 }
 
 /** A bundle of roots is a few hundred kilobytes; more is a wrong path. */

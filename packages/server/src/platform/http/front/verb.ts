@@ -3,6 +3,10 @@ export type ListVerb = 'LIST' | 'SCAN';
 
 const verbs = ['LIST', 'SCAN'] as const;
 
+export function isListVerb(method: string | undefined): boolean {
+  return verbs.some((verb) => verb === method);
+}
+
 /** Bytes of a verb with the space behind it: fewer may still become one. */
 export const verbSizeBytes = 5;
 
