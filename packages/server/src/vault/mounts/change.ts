@@ -1,6 +1,5 @@
 import type { Turn } from '#journal';
 import type { Backend } from '../backend.ts';
-import type { Core } from '../core.ts';
 import { badRequest } from '../errors.ts';
 import { revokeBelow } from '../lease/revocation.ts';
 import { below } from '../records.ts';
@@ -8,17 +7,12 @@ import { type Mount, scopeOfEnvironment } from './mount.ts';
 import { leaveForRemoval } from './removed.ts';
 import { mountsOf, writeMounts } from './table.ts';
 
-/** What somebody decided about a new mount; id and accessor are made here. */
-export type NewMount = Omit<Mount, 'id' | 'accessor'>;
-
 /** Throws when the path overlaps with another mount's: which of the two is meant would depend on the length of a path. */
-export function addMount(turn: Turn, core: Core, backend: Backend, wanted: NewMount): Mount {
-  requireFree(turn, wanted.path);
-  const mount: Mount = { ...wanted, id: core.uuid(), accessor: newAccessor(core, wanted) };
+export function addMount(turn: Turn, backend: Backend, mount: Mount): void {
+  requireFree(turn, mount.path);
   writeMounts(turn, [...mountsOf(turn).mounts, mount]);
   const store = below(turn.space(scopeOfEnvironment(mount.environment)), `mount/${mount.id}/`);
   backend.onMount?.({ mount, store, now: turn.now });
-  return mount;
 }
 
 /**
@@ -52,10 +46,4 @@ export function changeMount(turn: Turn, changed: Mount): void {
 function requireFree(turn: Turn, path: string): void {
   const taken = mountsOf(turn).conflict(path);
   if (taken !== undefined) throw badRequest(`path is already in use at ${taken.path.replace(/^auth\//, '')}`);
-}
-
-/** `auth_approle_5f3a09c1`: policies and aliases name it, so it begins with what it is. */
-function newAccessor(core: Core, { kind, type }: NewMount): string {
-  const prefix = kind === 'auth' ? 'auth_' : '';
-  return `${prefix}${type}_${Buffer.from(core.random.bytes(4)).toString('hex')}`;
 }

@@ -2,18 +2,6 @@ import { badRequest } from '../errors.ts';
 import { createFields, type Fields, type JsonObject } from '../fields.ts';
 import { type Mount, type MountConfig, systemMaxTtlSeconds } from './mount.ts';
 
-export const noConfig: MountConfig = {
-  defaultLeaseTtl: 0,
-  maxLeaseTtl: 0,
-  forceNoCache: false,
-  tokenType: '',
-  listingVisibility: '',
-  auditNonHmacRequestKeys: [],
-  auditNonHmacResponseKeys: [],
-  passthroughRequestHeaders: [],
-  allowedResponseHeaders: [],
-};
-
 const visibilities = new Set(['', 'unauth', 'hidden']);
 const tokenTypes = new Set(['', 'default', 'default-service', 'default-batch', 'service', 'batch']);
 

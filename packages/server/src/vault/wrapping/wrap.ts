@@ -5,6 +5,7 @@ import type { JsonObject } from '../fields.ts';
 import { envelope } from '../request/render.ts';
 import { cubbyholePath, type TokenEntry } from '../tokens/entry.ts';
 import { type Issued, issue } from '../tokens/issue.ts';
+import { revokeToken } from '../tokens/tokens.ts';
 
 export const wrappingPolicyName = 'response-wrapping';
 
@@ -29,10 +30,38 @@ export function wrapReply(
     readonly accessor?: string;
   },
 ): { readonly reply: Reply; readonly issued: Issued } {
-  const ttl = Math.min(wrapped.seconds, maxWrapSeconds);
+  const body = envelope(wrapped.reply, wrapped.requestId, wrapped.mountType);
+  const issued = keep(turn, core, { body, path: wrapped.path, seconds: wrapped.seconds });
+  return { reply: { wrap: wrapInfoOf(issued, wrapped.accessor) }, issued };
+}
+
+/**
+ * What the token wraps, once: the token is revoked in the same turn, so that of two who ask, also in one batch, one
+ * gets nothing. `undefined` for a token that wraps nothing. The caller wipes the bytes.
+ */
+export function takeWrapped(turn: Turn, entry: TokenEntry): Buffer | undefined {
+  const body = entry.wraps === undefined ? undefined : turn.space('system').get(responsePath(entry.accessor));
+  if (body !== undefined) revokeToken(turn, entry.accessor);
+  return body;
+}
+
+/** Moves what a token wraps behind a new one that lives as long as the first one did; the old one is revoked. */
+export function rewrap(turn: Turn, core: Core, entry: TokenEntry): Issued | undefined {
+  const { wraps } = entry;
+  const body = takeWrapped(turn, entry);
+  if (wraps === undefined || body === undefined) return undefined;
+  return keep(turn, core, { body, path: wraps.path, seconds: wraps.ttl });
+}
+
+function keep(
+  turn: Turn,
+  core: Core,
+  { body, path, seconds }: { readonly body: Buffer; readonly path: string; readonly seconds: number },
+): Issued {
+  const ttl = Math.min(seconds, maxWrapSeconds);
   const issued = issue(turn, core, {
     type: 'service',
-    path: wrapped.path,
+    path,
     displayName: '',
     policies: [wrappingPolicyName],
     meta: {},
@@ -46,17 +75,10 @@ export function wrapReply(
     renewable: false,
     boundCidrs: [],
     environments: ['*'],
-    wraps: { path: wrapped.path, createdAt: turn.now, ttl },
+    wraps: { path, createdAt: turn.now, ttl },
   });
-  turn
-    .space('system')
-    .put(responsePath(issued.entry.accessor), envelope(wrapped.reply, wrapped.requestId, wrapped.mountType));
-  return { reply: { wrap: wrapInfoOf(issued, wrapped.accessor) }, issued };
-}
-
-/** What the token wraps, for whoever holds it, once: the caller revokes the token in the same turn. */
-export function findWrapped(turn: Turn, entry: TokenEntry): Buffer | undefined {
-  return entry.wraps === undefined ? undefined : turn.space('system').get(responsePath(entry.accessor));
+  turn.space('system').put(responsePath(issued.entry.accessor), body);
+  return issued;
 }
 
 function responsePath(accessor: string): string {
