@@ -1,88 +1,94 @@
-import { Fault, toHex } from '@sallyport/formats';
+import { isFault, toHex } from '@sallyport/formats';
 import type { Audit, Db } from '#platform';
-import { emptyChain, type JournalFile, nextChain } from './journal-file.ts';
+import { type AuditSource, type Link, linkAfter } from './batch.ts';
+import type { Findings } from './findings.ts';
+import type { JournalFile } from './journal-file.ts';
 import type { JournalStore } from './store.ts';
 
 /**
  * Brings the audit into the ledger: a leaf says which batches of which source came next, and the chain over all of
- * them. One transaction moves the mark and writes the leaf, so a crash neither forgets nor repeats a batch.
+ * them. One transaction moves the mark and writes the leaf, so a crash neither forgets nor repeats a batch. Any replica
+ * may, at any time.
  */
 export interface Archive {
-  /** Seals what is durable now into the ledger; gives how many batches. */
+  /** Seals a part of what is durable now into the ledger; gives how many batches, 0 when nothing is left. */
   some(): Promise<number>;
 }
 
-/** The two places of audit: batches that changed nothing on an embedded server, and all others. */
-export type AuditSource = 'file' | 'table';
-
-const maxBatches = 2000;
-const system = { kind: 'system', id: 'system' } as const;
+const maxBatches = 10_000;
 
 export interface ArchiveDeps {
   readonly db: Db;
   readonly store: JournalStore;
   readonly audit: Audit;
+  readonly findings: Findings;
   /** Absent where several replicas share a database: there everything is in the table. */
-  readonly file?: JournalFile;
+  readonly file: JournalFile | undefined;
 }
 
-export function createArchive({ db, store, audit, file }: ArchiveDeps): Archive {
+export function createArchive({ db, store, audit, findings, file }: ArchiveDeps): Archive {
   async function fromTable(): Promise<number> {
     return await db.write(async (tx) => {
-      const pending = await store.takePending(tx, maxBatches);
+      const before = await store.holdSealedTo(tx, 'table');
+      const pending = await store.takePending(tx);
       if (pending.length === 0) return 0;
-      const before = (await store.sealed(tx, 'table')) ?? { place: 0, chain: emptyChain };
-      const chain = pending.reduce((sum, batch) => nextChain(sum, batch.body), before.chain);
-      await store.place(
-        tx,
-        pending.map((batch) => batch.id),
-        before.place + 1,
-      );
-      const lines = pending.reduce((sum, batch) => sum + batch.lines, 0);
-      const place = before.place + pending.length;
-      await store.setSealed(tx, 'table', { place, chain });
-      await audit.record(tx, sealedEvent('table', before.place, place, lines, chain));
+      let end: Link = before;
+      const placed = pending.map((batch) => {
+        end = linkAfter(end, batch);
+        return { id: batch.id, ...end };
+      });
+      await store.place(tx, placed);
+      await store.setSealedTo(tx, 'table', end);
+      await audit.record(tx, sealedEvent('table', before, end, countOf(pending)));
       return pending.length;
     });
   }
 
   async function fromFile(journal: JournalFile): Promise<number> {
-    const before = (await db.read((tx) => store.sealed(tx, 'file'))) ?? { place: 0, chain: emptyChain };
-    if (journal.place === before.place) return 0;
-    if (journal.place < before.place) throw cutShort(journal.place, before.place);
-    let end = { place: before.place, chain: before.chain };
+    const before = await db.read((tx) => store.sealedTo(tx, 'file'));
+    if (journal.end.place === before.place) return 0;
+    let end: Link = before;
     let lines = 0;
-    for await (const frame of journal.read(before.place)) {
-      end = { place: frame.place, chain: frame.chain };
-      lines += frame.lines;
+    for await (const batch of journal.read(before)) {
+      end = { place: batch.place, chain: batch.chain };
+      lines += batch.lines;
       if (end.place - before.place >= maxBatches) break;
     }
     await db.write(async (tx) => {
-      await store.setSealed(tx, 'file', end);
-      await audit.record(tx, sealedEvent('file', before.place, end.place, lines, end.chain));
+      const { place } = await store.holdSealedTo(tx, 'file');
+      // Another call sealed them meanwhile.
+      if (place !== before.place) return;
+      await store.setSealedTo(tx, 'file', end);
+      await audit.record(tx, sealedEvent('file', before, end, lines));
     });
     return end.place - before.place;
   }
 
+  async function fromFileIfWhole(journal: JournalFile): Promise<number> {
+    try {
+      return await fromFile(journal);
+    } catch (error) {
+      if (!isFault(error) || error.kind !== 'integrity') throw error;
+      findings.report({ code: 'journal.file_cut', where: 'journal', message: error.message });
+      return 0;
+    }
+  }
+
   return {
-    some: async () => (file === undefined ? 0 : await fromFile(file)) + (await fromTable()),
+    some: async () => (file === undefined ? 0 : await fromFileIfWhole(file)) + (await fromTable()),
   };
 }
 
-function sealedEvent(source: AuditSource, after: number, to: number, lines: number, chain: Uint8Array) {
+function countOf(batches: ReadonlyArray<{ readonly lines: number }>): number {
+  return batches.reduce((sum, { lines }) => sum + lines, 0);
+}
+
+/** The resource is `audit/file` or `audit/table`; `readSealedEvent` reads the detail back. */
+function sealedEvent(source: AuditSource, before: Link, end: Link, lines: number) {
   return {
     type: 'journal.audit.sealed',
-    actor: system,
+    actor: { kind: 'system', id: 'system' },
     resource: `audit/${source}`,
-    detail: { from: after + 1, to, lines, chain: toHex(chain) },
-  };
-}
-
-function cutShort(found: number, sealed: number): Fault {
-  return new Fault(
-    'integrity',
-    'journal.file_cut',
-    `expected ${sealed} batches in the audit journal, as the ledger says, found ${found}`,
-    { hint: 'the journal file was cut or replaced; restore it from a backup' },
-  );
+    detail: { from: before.place + 1, to: end.place, lines, chain: toHex(end.chain) },
+  } as const;
 }

@@ -1,24 +1,39 @@
 import { Fault } from '@sallyport/formats';
-import type { Db, Tx } from '#platform';
+import type { Db, Random, Tx } from '#platform';
+import { type AuditBatch, batchOf } from './batch.ts';
 import type { SteadyClock } from './clock.ts';
-import { batchOf, type Committer, type DecideBatch, type Settle } from './commit.ts';
-import type { AuditBatch, JournalStore } from './store.ts';
-import type { State } from './turn.ts';
+import type { Committer, DecideBatch, Settle } from './commit.ts';
+import type { Findings } from './findings.ts';
+import { loadRecords } from './loader.ts';
+import type { State } from './state.ts';
+import {
+  emptySum,
+  markSizeBytes,
+  nonceSizeBytes,
+  type StateHash,
+  type Sum,
+  sameSum,
+  sumOf,
+} from './state-hash.ts';
+import type { JournalStore, Moment } from './store.ts';
 
 /**
- * Where the audit of batches that change nothing goes. The embedded server, alone with its directory, appends to a
- * file; replicas share a table.
+ * Where the audit of batches that change nothing goes. A server that is alone with its database appends to a file;
+ * replicas share a table.
  */
 export interface ReadAudit {
-  /** Durable when it resolves; `false`, with nothing written, when the state is no longer that of `epoch`. */
-  append(batch: AuditBatch, epoch: number): Promise<boolean>;
+  /** Durable when it resolves; `false`, with nothing written, when the moment is no longer `seen`. */
+  append(batch: AuditBatch, seen: Moment): Promise<boolean>;
 }
 
 export interface CommitterDeps {
   readonly db: Db;
   readonly store: JournalStore;
   readonly state: State;
+  readonly stateHash: StateHash;
   readonly clock: SteadyClock;
+  readonly random: Random;
+  readonly findings: Findings;
   readonly reads: ReadAudit;
 }
 
@@ -29,95 +44,237 @@ class ScopesMissing extends Error {
 
 /** How often a batch is decided anew before it is refused; each time another replica came first. */
 const maxRounds = 50;
+/** Rounds that try to write without holding the moment first, which is one round trip instead of five. */
+const hopefulRounds = 2;
 
 export interface StoreCommitter extends Committer {
-  /** The epoch of the state in memory. */
-  readonly epoch: number;
-  /** Brings memory to what the store holds; called at the start, and by the lane only. */
+  /** The moment of the state in memory. */
+  readonly moment: Moment;
+  /** Loads everything. Throws when the database cannot be read. */
+  load(): Promise<void>;
+  /** Brings memory to what the store holds. For the lane only, between two batches, as is `accept`. */
   catchUp(): Promise<void>;
+  /** Takes the records as they are for those that were written. */
+  accept(record: (tx: Tx) => Promise<void>): Promise<void>;
 }
 
-export function createCommitter(deps: CommitterDeps, epochLoaded: number): StoreCommitter {
-  const { db, store, state, clock, reads } = deps;
-  let epoch = epochLoaded;
+export function createCommitter(deps: CommitterDeps): StoreCommitter {
+  const { db, store, state, stateHash, clock, random, findings, reads } = deps;
+  let seen: Moment = { epoch: 0, clock: 0, swept: 0, mark: undefined };
+  /** What the records sum up to beyond the stored sum: nothing, unless somebody changed them past the server. */
+  let difference = emptySum();
   /** A transaction failed and may have committed all the same: memory is not known to be current. */
   let doubtful = false;
 
-  async function refresh(tx: Tx, to: number): Promise<void> {
-    const changed = await store.changedSince(tx, epoch);
-    state.backTo(0);
-    for (const change of changed) state.load(change);
-    epoch = to;
+  function differenceAt(moment: Moment): Sum {
+    const { mark, epoch } = moment;
+    if (mark?.length === markSizeBytes) return sumOf(state.sum, stateHash.fromMark(mark, moment), 'minus');
+    // Only a database in which nothing was ever written has no mark; a mark that was removed must differ for good.
+    return mark === undefined && epoch === 0
+      ? state.sum.slice()
+      : sumOf(state.sum, emptySum().fill(1), 'minus');
+  }
+
+  /** Memory holds the records of `moment` now. */
+  function arrive(moment: Moment): void {
+    const now = differenceAt(moment);
+    if (!sameSum(now, difference) && !sameSum(now, emptySum())) findings.report(recordsDiffer);
+    difference = now;
+    seen = moment;
+  }
+
+  async function reload(tx: Tx, moment: Moment): Promise<void> {
+    state.replace(await loadRecords(tx, store, stateHash));
+    arrive(moment);
+  }
+
+  async function load(): Promise<void> {
+    await db.read(async (tx) => {
+      const moment = await store.moment(tx);
+      refuseOlder(moment);
+      clock.atLeast(moment.clock);
+      await reload(tx, moment);
+    });
+  }
+
+  /** A database that says less than before, or something else, was put back under the running server. */
+  function refuseOlder(moment: Moment): void {
+    if (moment.epoch > seen.epoch || sameMoment(moment, seen)) return;
+    throw new Fault(
+      'integrity',
+      'journal.rolled_back',
+      `expected the database at state ${seen.epoch} or later, as this server has seen it, got another state ${moment.epoch}`,
+      {
+        hint: 'an older copy of the database was put back; if you did that on purpose, start the server again',
+      },
+    );
+  }
+
+  /** Takes the changes since `seen` if they can be had one by one, and add up. */
+  async function follow(tx: Tx): Promise<'current' | 'unclear'> {
+    const { moment, changes } = await store.since(tx, seen.epoch);
+    refuseOlder(moment);
+    clock.atLeast(moment.clock);
+    if (sameMoment(moment, seen)) return 'current';
+    if (changes === undefined || moment.swept > seen.epoch) return 'unclear';
+    state.load(changes);
+    if (!sameSum(differenceAt(moment), difference)) return 'unclear';
+    seen = moment;
+    return 'current';
   }
 
   async function catchUp(): Promise<void> {
-    await db.read(async (tx) => {
-      const moment = await store.moment(tx);
-      clock.atLeast(moment.clock);
-      if (moment.epoch !== epoch) await refresh(tx, moment.epoch);
-    });
+    doubtful = true;
+    if ((await db.statement(follow)) === 'unclear') await load();
     doubtful = false;
   }
 
-  async function write(first: Settle, decide: DecideBatch, missing: Set<string>): Promise<Settle> {
-    let settle = first;
+  /** In a transaction that holds the moment. */
+  async function catchUpHeld(tx: Tx, moment: Moment): Promise<void> {
+    if ((await follow(tx)) === 'unclear') await reload(tx, moment);
+  }
+
+  function nextMoment(sum: Sum, now: number): Moment {
+    const next = { epoch: seen.epoch + 1, clock: Math.max(now, seen.clock), swept: seen.swept };
+    const mark = stateHash.toMark(sumOf(sum, difference, 'minus'), next, random.bytes(nonceSizeBytes));
+    return { ...next, mark };
+  }
+
+  function write(tx: Tx, { changes, audit, now }: Settle, next: Moment): Promise<boolean> {
+    return store.writeIfCurrent(
+      tx,
+      changes,
+      audit.length === 0 ? undefined : batchOf(now, audit),
+      seen,
+      next,
+    );
+  }
+
+  function settled(settle: Settle, next: Moment): Settle {
+    state.settle(settle.sum);
+    seen = next;
+    return settle;
+  }
+
+  /** Gives `undefined` when another replica came first. */
+  async function writeHopefully(settle: Settle): Promise<Settle | undefined> {
+    const next = nextMoment(settle.sum, settle.now);
     doubtful = true;
-    const done = await db.write(async (tx) => {
+    const done = await db.statement((tx) => write(tx, settle, next));
+    doubtful = false;
+    return done ? settled(settle, next) : undefined;
+  }
+
+  /** Holds the moment first, so that nobody can come between. */
+  async function writeHeld(first: Settle, decide: DecideBatch): Promise<Settle> {
+    let settle = first;
+    let next: Moment | undefined;
+    doubtful = true;
+    await db.write(async (tx) => {
+      next = undefined;
       const moment = await store.hold(tx);
-      clock.atLeast(moment.clock);
-      if (moment.epoch !== epoch) {
-        await refresh(tx, moment.epoch);
-        settle = decide((scope) => missing.add(scope));
-        if (missing.size > 0) throw new ScopesMissing();
+      if (!sameMoment(moment, seen)) {
+        await catchUpHeld(tx, moment);
+        settle = decide();
+        if (settle.missing.size > 0) throw new ScopesMissing();
       }
       if (settle.changes.length > 0) {
-        await store.write(tx, settle.changes, { epoch: epoch + 1, clock: settle.now });
+        next = nextMoment(settle.sum, settle.now);
+        if (!(await write(tx, settle, next))) throw lost();
+      } else if (settle.audit.length > 0) {
+        if (!(await store.appendIfCurrent(tx, batchOf(settle.now, settle.audit), seen))) throw lost();
       }
-      if (settle.audit.length > 0) await store.append(tx, batchOf(settle.audit));
-      return settle;
     });
-    if (done.changes.length > 0) epoch += 1;
     doubtful = false;
-    state.settle();
-    return done;
+    return next === undefined ? settle : settled(settle, next);
   }
 
   return {
-    get epoch() {
-      return epoch;
+    get moment() {
+      return seen;
     },
+    load,
     catchUp,
     async commit(decide, openScope) {
       for (let round = 0; round < maxRounds; round += 1) {
         if (doubtful) await catchUp();
-        const missing = new Set<string>();
-        const settle = decide((scope) => missing.add(scope));
+        const settle = decide();
+        let { missing } = settle;
         if (missing.size === 0) {
           if (settle.changes.length === 0) {
             if (settle.audit.length === 0) return settle;
-            if (await reads.append(batchOf(settle.audit), epoch)) return settle;
-            await catchUp();
-            continue;
+            if (await reads.append(batchOf(settle.now, settle.audit), seen)) return settle;
+          } else if (round < hopefulRounds) {
+            const done = await writeHopefully(settle);
+            if (done !== undefined) return done;
+          } else {
+            try {
+              return await writeHeld(settle, decide);
+            } catch (error) {
+              if (!(error instanceof ScopesMissing)) throw error;
+              // Rolled back by this throw, so there is no doubt; the state in memory is the newer one already.
+              doubtful = false;
+              missing = decide().missing;
+            }
           }
-          try {
-            return await write(settle, decide, missing);
-          } catch (error) {
-            if (!(error instanceof ScopesMissing)) throw error;
-            doubtful = false;
-          }
+          if (missing.size === 0) await catchUp();
         }
         for (const scope of missing) await openScope(scope);
       }
-      throw new Fault('unavailable', 'journal.contended', `other servers changed the state ${maxRounds} times meanwhile`, {
-        hint: 'try again',
-      });
+      throw new Fault(
+        'unavailable',
+        'journal.contended',
+        `other servers changed the state ${maxRounds} times meanwhile`,
+        { hint: 'try again' },
+      );
+    },
+    async accept(record) {
+      const was = difference;
+      await catchUp();
+      difference = emptySum();
+      try {
+        const next = nextMoment(state.sum, clock.now());
+        doubtful = true;
+        await db.write(async (tx) => {
+          if (!(await store.writeIfCurrent(tx, [], undefined, seen, next))) throw contended();
+          await record(tx);
+        });
+        doubtful = false;
+        seen = next;
+      } catch (error) {
+        difference = was;
+        throw error;
+      }
+      findings.accept('journal.records_differ');
     },
   };
+}
+
+const recordsDiffer = {
+  code: 'journal.records_differ',
+  where: 'journal_records',
+  message: 'a record was put back to an older version, changed or removed past the server',
+} as const;
+
+function sameMoment(one: Moment, other: Moment): boolean {
+  if (one.epoch !== other.epoch) return false;
+  if (one.mark === undefined || other.mark === undefined) return one.mark === other.mark;
+  return Buffer.compare(one.mark, other.mark) === 0;
+}
+
+function lost(): Fault {
+  return new Fault('internal', 'journal.lost', 'the state moved although it was held');
+}
+
+function contended(): Fault {
+  return new Fault('unavailable', 'journal.contended', 'another server changed the state meanwhile', {
+    hint: 'try again',
+  });
 }
 
 /** Replicas: one insert that holds only for the state that the answers were decided on. */
 export function tableReads(db: Db, store: JournalStore): ReadAudit {
   return {
-    append: (batch, epoch) => db.write((tx) => store.appendIfCurrent(tx, batch, epoch)),
+    append: (batch, seen) => db.statement((tx) => store.appendIfCurrent(tx, batch, seen)),
   };
 }

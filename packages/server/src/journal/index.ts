@@ -1,4 +1,7 @@
+export type { AuditCursor, AuditLine } from './audit-reader.ts';
+export type { AuditReport } from './audit-verify.ts';
+export type { Finding } from './findings.ts';
 export { createJournal, type Journal, type JournalDeps } from './journal.ts';
 export type { Decide } from './lane.ts';
 export { journalMigrations } from './migrations.ts';
-export type { Codec, RecordCipher, Space, Turn } from './turn.ts';
+export { type Codec, type RecordCipher, ScopeNotOpen, type Space, type Turn } from './turn.ts';

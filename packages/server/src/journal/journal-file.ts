@@ -1,129 +1,156 @@
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '@sallyport/formats';
-import type { AuditBatch } from './store.ts';
+import { type AuditBatch, type Link, linkAfter, noLink, type PlacedBatch, sameChain } from './batch.ts';
+import {
+  damagedFile,
+  encodeFileHead,
+  encodeFrame,
+  fileHeadBytes,
+  isTorn,
+  maxBodyBytes,
+  readFileHead,
+  readFrames,
+} from './journal-frames.ts';
 
 /**
- * The audit of batches that change no state, on the embedded server: frames in files, each durable before `append`
- * resolves (the file is opened with O_DSYNC: one call to the system per batch). A frame is
- * `u32 size of body || u32 lines || u64 place || SHA-256(previous chain || body) || body`.
+ * The audit of batches that change no state, on a server that is alone with its database: frames in files, each durable
+ * before `append` resolves (the file is opened with O_DSYNC: one call to the system per batch). One caller appends,
+ * others may read meanwhile.
  */
 export interface JournalFile {
-  /** How many frames there are, in all files. */
-  readonly place: number;
-  readonly chain: Uint8Array;
+  /** The last batch. */
+  readonly end: Link;
   append(batch: AuditBatch): Promise<void>;
-  /** Frames after `place`, in order, each checked against the chain. */
-  read(afterPlace: number): AsyncGenerator<Frame>;
+  /**
+   * Batches after a place, in order, each checked against the chain, and against the chain at that place if it is
+   * given. Throws `journal.file_damaged`, or `journal.file_cut` (with `details.to`) where batches are missing.
+   */
+  read(after: Known): AsyncGenerator<PlacedBatch, void>;
   close(): Promise<void>;
 }
 
-export interface Frame extends AuditBatch {
+interface Known {
   readonly place: number;
-  readonly chain: Uint8Array;
+  readonly chain?: Uint8Array;
 }
 
-const magic = Buffer.from('sallyport journal 1\n');
-const headSizeBytes = magic.length + 8 + 32;
-const frameHeadBytes = 4 + 4 + 8 + 32;
-const maxBodyBytes = 64 * 1024 * 1024;
-const maxFileBytes = 64 * 1024 * 1024;
-const namePattern = /^journal-(\d{12})\.log$/;
-
-export const emptyChain: Uint8Array = new Uint8Array(32);
-
-export function nextChain(chain: Uint8Array, body: Uint8Array): Buffer {
-  return createHash('sha256').update(chain).update(body).digest();
+export interface JournalFileDeps {
+  readonly directory: string;
+  /** A file that has this much is followed by a new one. */
+  readonly maxFileBytes: number;
+  /** What the ledger says; when the files say less, the journal goes on from there, and what is missing stays missing. */
+  readonly sealedTo: Link;
+  /** Hears how many bytes of a torn write were taken away at the start. */
+  readonly onTorn: (sizeBytes: number) => void;
 }
 
-export async function openJournalFile(directory: string): Promise<JournalFile> {
+const namePattern = /^journal-(\d{16})\.log$/;
+
+export async function openJournalFile(deps: JournalFileDeps): Promise<JournalFile> {
+  const { directory, maxFileBytes, sealedTo, onTorn } = deps;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const names = await fileNames(directory);
-  let place = 0;
-  let chain = emptyChain;
-  let file: FileHandle;
-  let offset: number;
-
-  const last = names.at(-1);
-  if (last === undefined) {
-    ({ file, offset } = await createFile(directory, place, chain));
-  } else {
-    const scanned = await scan(join(directory, last));
-    if (scanned === undefined) {
-      // A crash while the file was made: it holds nothing yet, and what it should begin with is in the one before.
-      const before = names.at(-2);
-      const end = before === undefined ? undefined : await scan(join(directory, before));
-      if (before !== undefined && end === undefined) throw damagedFile(before);
-      place = end?.place ?? 0;
-      chain = end?.chain ?? emptyChain;
-      ({ file, offset } = await createFile(directory, place, chain, last));
-    } else {
-      ({ place, chain } = scanned);
-      offset = scanned.endBytes;
-      file = await open(join(directory, last), constants.O_RDWR | constants.O_DSYNC);
-      // What follows the last whole frame was never acknowledged: an answer waits for the whole of its frame.
-      await file.truncate(offset);
-    }
-  }
+  let { end, file, offset } = await openLast();
+  /** Where reading got to, so that a reader that comes back does not begin at the head of a file. */
+  let reached: { readonly link: Link; readonly name: string; readonly offset: number } | undefined;
   /** Set when a failed write could not be taken back: appending after it would hide everything that follows. */
   let broken: unknown;
 
+  async function openLast(): Promise<{ end: Link; file: FileHandle; offset: number }> {
+    const names = await fileNames(directory);
+    const last = names.at(-1);
+    let end = noLink;
+    if (last !== undefined) {
+      const opened = await openEnd(directory, last, onTorn);
+      if (opened !== undefined && opened.end.place >= sealedTo.place) return opened;
+      await opened?.file.close();
+      // A crash while the file was made: it holds nothing yet, and what it should begin with is in the one before.
+      if (opened === undefined) await unlink(join(directory, last));
+      end = opened?.end ?? (await endOf(directory, names.at(-2)));
+    }
+    if (end.place < sealedTo.place) end = sealedTo;
+    return { end, ...(await createFile(directory, end)) };
+  }
+
   async function append(batch: AuditBatch): Promise<void> {
     if (broken !== undefined) throw brokenFile(broken);
-    if (offset >= maxFileBytes) await rotate();
-    const next = nextChain(chain, batch.body);
-    const frame = Buffer.allocUnsafe(frameHeadBytes + batch.body.length);
-    frame.writeUInt32BE(batch.body.length, 0);
-    frame.writeUInt32BE(batch.lines, 4);
-    frame.writeBigUInt64BE(BigInt(place + 1), 8);
-    frame.set(next, 16);
-    frame.set(batch.body, frameHeadBytes);
+    if (batch.body.length === 0 || batch.body.length > maxBodyBytes) throw badBody(batch.body.length);
+    if (offset >= maxFileBytes && offset > fileHeadBytes) await rotate();
+    const next = linkAfter(end, batch);
+    const frame = encodeFrame(next, batch);
     try {
-      let written = 0;
-      while (written < frame.length) {
+      for (let written = 0; written < frame.length; ) {
         const { bytesWritten } = await file.write(frame, written, frame.length - written, offset + written);
         written += bytesWritten;
       }
     } catch (error) {
-      await file.truncate(offset).catch((failed: unknown) => {
-        broken = failed;
-      });
+      await takeBack();
       throw error;
     }
     offset += frame.length;
-    place += 1;
-    chain = next;
+    end = next;
+  }
+
+  async function takeBack(): Promise<void> {
+    try {
+      await file.truncate(offset);
+      await file.datasync();
+    } catch (error) {
+      broken = error;
+    }
   }
 
   async function rotate(): Promise<void> {
-    const made = await createFile(directory, place, chain);
+    const made = await createFile(directory, end);
     await file.close();
     ({ file, offset } = made);
   }
 
-  return {
-    get place() {
-      return place;
-    },
-    get chain() {
-      return chain;
-    },
-    append,
-    async *read(afterPlace) {
-      const all = await fileNames(directory);
-      const firstAfter = all.findIndex((name) => firstPlace(name) > afterPlace);
-      const from = Math.max(0, (firstAfter < 0 ? all.length : firstAfter) - 1);
-      const until = place;
-      for (const name of all.slice(from)) {
-        for await (const frame of frames(join(directory, name))) {
+  async function* read(after: Known): AsyncGenerator<PlacedBatch, void> {
+    const until = end.place;
+    const all = await fileNames(directory);
+    const later = all.findIndex((name) => firstPlace(name) > after.place);
+    let last = after;
+    for (const name of all.slice(Math.max(0, (later < 0 ? all.length : later) - 1))) {
+      const path = join(directory, name);
+      const source = await open(path, 'r');
+      try {
+        const head = await readFileHead(source);
+        if (head === undefined) throw damagedFile(path, last.place);
+        if (head.place > last.place) throw cut(last.place, head.place);
+        const known = reached?.name === name && reached.link.place <= after.place ? reached : undefined;
+        const { size } = await source.stat();
+        let here = known ?? { link: head, name, offset: fileHeadBytes };
+        if (here.link.place === last.place) requireSame(path, here.link, last);
+        for await (const frame of readFrames(source, here.offset, size, here.link)) {
           // A frame that is just being written is not there yet.
           if (frame.place > until) return;
-          if (frame.place > afterPlace) yield frame;
+          here = {
+            link: { place: frame.place, chain: Uint8Array.from(frame.chain) },
+            name,
+            offset: frame.end,
+          };
+          if (frame.place === last.place) requireSame(path, frame, last);
+          if (frame.place <= last.place) continue;
+          last = here.link;
+          reached = here;
+          yield frame;
         }
+        if (here.link.place < until && here.offset < size) throw damagedFile(path, here.link.place);
+      } finally {
+        await source.close();
       }
+    }
+    if (last.place < until) throw cut(last.place, until);
+  }
+
+  return {
+    get end() {
+      return end;
     },
+    append,
+    read,
     close: () => file.close(),
   };
 }
@@ -137,101 +164,95 @@ function firstPlace(name: string): number {
   return Number(namePattern.exec(name)?.[1]);
 }
 
-async function createFile(
-  directory: string,
-  place: number,
-  chain: Uint8Array,
-  over?: string,
-): Promise<{ file: FileHandle; offset: number }> {
-  const name = over ?? `journal-${String(place).padStart(12, '0')}.log`;
+async function createFile(directory: string, end: Link): Promise<{ file: FileHandle; offset: number }> {
+  const name = `journal-${String(end.place).padStart(16, '0')}.log`;
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_DSYNC;
   const file = await open(join(directory, name), flags, 0o600);
-  const head = Buffer.alloc(headSizeBytes);
-  magic.copy(head);
-  head.writeBigUInt64BE(BigInt(place), magic.length);
-  head.set(chain, magic.length + 8);
-  await file.write(head, 0, head.length, 0);
-  const folder = await open(directory, constants.O_RDONLY);
-  // The name itself must survive: without this a crash can leave a durable file that nobody can find.
-  await folder.sync();
-  await folder.close();
-  return { file, offset: headSizeBytes };
-}
-
-/** Where the last whole frame ends. `undefined`: not even the head of the file is whole. */
-async function scan(
-  path: string,
-): Promise<{ place: number; chain: Uint8Array; endBytes: number } | undefined> {
-  const end = { place: 0, chain: emptyChain, endBytes: headSizeBytes };
-  const head = await readHead(path);
-  if (head === undefined) return undefined;
-  Object.assign(end, head);
-  for await (const frame of frames(path)) {
-    end.place = frame.place;
-    end.chain = frame.chain;
-    end.endBytes += frameHeadBytes + frame.body.length;
-  }
-  return end;
-}
-
-async function readHead(path: string): Promise<{ place: number; chain: Uint8Array } | undefined> {
-  const file = await open(path, 'r');
   try {
-    const head = Buffer.alloc(headSizeBytes);
-    const { bytesRead } = await file.read(head, 0, headSizeBytes, 0);
-    if (bytesRead < headSizeBytes || !head.subarray(0, magic.length).equals(magic)) return undefined;
-    return {
-      place: Number(head.readBigUInt64BE(magic.length)),
-      chain: Uint8Array.from(head.subarray(magic.length + 8)),
-    };
-  } finally {
+    const head = encodeFileHead(end);
+    const { bytesWritten } = await file.write(head, 0, head.length, 0);
+    if (bytesWritten !== head.length) throw new Error('the head of the file was not written whole');
+    const folder = await open(directory, constants.O_RDONLY);
+    // The name itself must survive: without this a crash can leave a durable file that nobody can find.
+    await folder.sync().finally(() => folder.close());
+    return { file, offset: fileHeadBytes };
+  } catch (error) {
     await file.close();
+    throw error;
   }
 }
 
 /**
- * The whole frames of one file. A frame that is cut off, or does not hash, at the very end is what a crash leaves;
- * anywhere else it is damage, which must not pass for an end.
+ * Opens a file for appending after its last whole frame. `undefined`: not even its head is whole. Without `onTorn` the
+ * file was followed by another, and everything in it has to be whole.
  */
-async function* frames(path: string): AsyncGenerator<Frame> {
-  const head = await readHead(path);
-  if (head === undefined) throw damagedFile(path);
-  let { place, chain } = head;
-  const file = await open(path, 'r');
+async function openEnd(
+  directory: string,
+  name: string,
+  onTorn?: (sizeBytes: number) => void,
+): Promise<{ end: Link; file: FileHandle; offset: number } | undefined> {
+  const path = join(directory, name);
+  const file = await open(path, constants.O_RDWR | constants.O_DSYNC);
   try {
     const { size } = await file.stat();
-    let at = headSizeBytes;
-    const frameHead = Buffer.alloc(frameHeadBytes);
-    while (at + frameHeadBytes <= size) {
-      await file.read(frameHead, 0, frameHeadBytes, at);
-      const sizeBytes = frameHead.readUInt32BE(0);
-      const end = at + frameHeadBytes + sizeBytes;
-      if (sizeBytes > maxBodyBytes || end > size) {
-        if (end > size) return;
-        throw damagedFile(path);
-      }
-      const body = Buffer.alloc(sizeBytes);
-      await file.read(body, 0, sizeBytes, at + frameHeadBytes);
-      const next = nextChain(chain, body);
-      const whole = next.equals(frameHead.subarray(16)) && Number(frameHead.readBigUInt64BE(8)) === place + 1;
-      if (!whole) {
-        if (end === size || sizeBytes === 0) return;
-        throw damagedFile(path);
-      }
-      place += 1;
-      chain = next;
-      yield { place, chain, body, lines: frameHead.readUInt32BE(4) };
-      at = end;
+    const head = await readFileHead(file);
+    if (head === undefined && size <= fileHeadBytes) {
+      await file.close();
+      return undefined;
     }
-  } finally {
+    if (head === undefined || head.place !== firstPlace(name)) throw damagedFile(path, firstPlace(name));
+    let end: Link = head;
+    let offset = fileHeadBytes;
+    for await (const frame of readFrames(file, offset, size, head)) {
+      end = { place: frame.place, chain: Uint8Array.from(frame.chain) };
+      offset = frame.end;
+    }
+    if (offset < size) {
+      const torn = onTorn !== undefined && (await isTorn(file, offset, size, end.place));
+      if (!torn) throw damagedFile(path, end.place);
+      // What follows the last whole frame was never acknowledged: an answer waits for the whole of its frame.
+      onTorn(size - offset);
+      await file.truncate(offset);
+      await file.datasync();
+    }
+    return { end, file, offset };
+  } catch (error) {
     await file.close();
+    throw error;
   }
 }
 
-function damagedFile(path: string): Fault {
-  return new Fault('integrity', 'journal.file_damaged', `the audit journal "${path}" is not as it was written`, {
-    hint: 'restore the file from a backup; "sally audit verify" says from which record on it differs',
-  });
+async function endOf(directory: string, name: string | undefined): Promise<Link> {
+  if (name === undefined) return noLink;
+  const opened = await openEnd(directory, name);
+  if (opened === undefined) throw damagedFile(join(directory, name), firstPlace(name));
+  await opened.file.close();
+  return opened.end;
+}
+
+function requireSame(path: string, found: Link, expected: Known): void {
+  if (expected.chain !== undefined && !sameChain(found.chain, expected.chain))
+    throw damagedFile(path, found.place - 1);
+}
+
+function cut(place: number, next: number): Fault {
+  return new Fault(
+    'integrity',
+    'journal.file_cut',
+    `expected batch ${place + 1} next in the audit journal, found what follows batch ${next}`,
+    {
+      hint: 'a journal file was cut, replaced or removed; restore it from a backup',
+      details: { from: place + 1, to: next },
+    },
+  );
+}
+
+function badBody(sizeBytes: number): Fault {
+  return new Fault(
+    'internal',
+    'journal.batch_size',
+    `expected a batch of 1 to ${maxBodyBytes} bytes, got ${sizeBytes}`,
+  );
 }
 
 function brokenFile(cause: unknown): Fault {

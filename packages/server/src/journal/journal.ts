@@ -1,16 +1,14 @@
-import { rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Fault } from '@sallyport/formats';
-import type { Audit, Clock, Db, Log } from '#platform';
-import { readAnchor, requireNotRolledBack } from './anchor.ts';
-import { type Archive, createArchive } from './archive.ts';
-import { createSteadyClock } from './clock.ts';
-import { createCommitter, type ReadAudit, type StoreCommitter, tableReads } from './committer.ts';
-import { type JournalFile, openJournalFile } from './journal-file.ts';
-import { createLane, type Decide, type Lane } from './lane.ts';
-import { journalStore } from './store.pg.ts';
-import { createState, type RecordCipher, type State, type Turn } from './turn.ts';
+import type { Audit, Clock, Db, Log, Random } from '#platform';
+import { type AuditCursor, type AuditLine, fromTheStart } from './audit-reader.ts';
+import type { AuditReport, SealedEvents } from './audit-verify.ts';
+import type { Finding } from './findings.ts';
+import type { Decide } from './lane.ts';
+import { type OpenJournal, openJournal } from './open-journal.ts';
+import type { RecordCipher, Turn } from './turn.ts';
 
 export interface Journal {
   /** Loads all records; until then, and after `close`, everything throws `journal.closed`. */
@@ -19,13 +17,26 @@ export interface Journal {
   run<R>(decide: Decide<R>): Promise<R>;
   /**
    * Looks at the state between two turns, for what prepares a decision or feeds a view that is no answer to a client:
-   * not audited, and perhaps undone a moment later. Changes made in it are dropped.
+   * not audited, and perhaps undone a moment later. Changes made in it are dropped. Throws `ScopeNotOpen`.
    */
   peek<R>(look: (turn: Turn) => R): R;
   /** Opens the scope's key ahead of a `peek`. */
   openScope(scope: string): Promise<void>;
-  /** Seals what is durable into the ledger and moves the anchor; gives how many batches. */
+  /**
+   * Seals what is durable into the ledger, moves the anchor, follows other replicas, and now and then tidies up. Gives
+   * how many batches; call it every few seconds, on every replica.
+   */
   archive(): Promise<number>;
+  /** Moves records to the newest key of their scope: see `Rewrap.some`. */
+  rewrapSome(scope: string, limit: number): Promise<number>;
+  /** All lines of the audit, in the order of time; see `readAudit`. Seals what is durable into the ledger first. */
+  audit(options?: { readonly after?: AuditCursor }): AsyncGenerator<AuditLine, void>;
+  /** Compares the whole audit with its chains and with the ledger; see `verifyAudit`. */
+  verifyAudit(): Promise<AuditReport>;
+  /** What is not as the server wrote it. Everything else is served. */
+  findings(): readonly Finding[];
+  /** Takes the records as they are, for an operator who looked at `journal.records_differ`; recorded in the ledger. */
+  acceptRecords(operator: { readonly kind: 'person' | 'system'; readonly id: string }): Promise<void>;
   /** The epoch of the state, and how many records it has. */
   status(): { readonly epoch: number; readonly records: number };
   /** Lets what was taken finish, then lets records and keys go. */
@@ -36,131 +47,107 @@ export interface JournalDeps {
   readonly db: Db;
   readonly audit: Audit;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
+  /** Ciphers of the scopes; that of `system` seals the journal's own key as well. */
   readonly cipher: (scope: string) => Promise<RecordCipher>;
-  /** Where the server keeps its own files: the journal of an embedded server, and the anchor. */
+  /** `Ledger.eventsOf`. */
+  readonly sealedEvents: SealedEvents;
+  /**
+   * Whether this process is the only one that changes the database: the audit of reads goes to a file then, and its
+   * memory is the truth.
+   */
+  readonly alone: boolean;
+  /** Where the server keeps its own files: the journal of a server that is alone, and the anchor. */
   readonly directory: string;
+  /** A journal file that has this much is followed by a new one. */
+  readonly maxFileBytes?: number;
   /** The state that an operator accepts although this server has seen a later one. */
   readonly acceptRestoredState?: number;
 }
 
-const pageSize = 5000;
-
 export function createJournal(deps: JournalDeps): Journal {
   const { db, audit, log } = deps;
-  const store = journalStore;
-  let open: Opened | undefined;
+  let open: OpenJournal | undefined;
+  let opening: Promise<OpenJournal> | undefined;
 
-  async function load(state: State): Promise<{ epoch: number; clock: number }> {
-    return await db.read(async (tx) => {
-      const moment = await store.moment(tx);
-      let after: { scope: string; path: string } | undefined;
-      for (;;) {
-        const page = await store.page(tx, after, pageSize);
-        for (const change of page) state.load(change);
-        after = page.at(-1);
-        if (page.length < pageSize) return moment;
-      }
-    });
-  }
-
-  function opened(): Opened {
+  function opened(): OpenJournal {
     if (open === undefined) throw closed();
     return open;
   }
 
   return {
     async open() {
-      const anchorFile = join(deps.directory, 'anchor.json');
-      const state = createState();
-      const moment = await load(state);
-      const anchor = await readAnchor(anchorFile);
-      requireNotRolledBack(anchor, moment.epoch, deps.acceptRestoredState);
-      const clock = createSteadyClock(deps.clock, () => performance.now());
-      clock.atLeast(Math.max(moment.clock, anchor?.clock ?? 0));
-      if (moment.clock > deps.clock.now().getTime() + 60_000) {
-        log.warn({ stored: new Date(moment.clock) }, 'the clock of this machine is behind the stored time; leases go by the stored time');
+      if (open !== undefined) return;
+      opening ??= (async () => {
+        await mkdir(deps.directory, { recursive: true, mode: 0o700 });
+        return await openJournal({
+          ...deps,
+          steadyMilliseconds: () => performance.now(),
+          anchorFile: join(deps.directory, 'anchor.json'),
+          fileDirectory: join(deps.directory, 'journal'),
+          closedFault: closed,
+        });
+      })();
+      try {
+        open = await opening;
+      } finally {
+        opening = undefined;
       }
-      const file = db.engine === 'pglite' ? await openJournalFile(join(deps.directory, 'journal')) : undefined;
-      const reads: ReadAudit =
-        file === undefined
-          ? tableReads(db, store)
-          : {
-              // Alone with its directory, this process is where the state changes: its memory is the truth.
-              async append(batch) {
-                await file.append(batch);
-                return true;
-              },
-            };
-      const committer = createCommitter({ db, store, state, clock, reads }, moment.epoch);
-      const openScope = async (scope: string): Promise<void> => {
-        if (!state.openScopes.includes(scope)) state.open(scope, await deps.cipher(scope));
-      };
-      const lane = createLane({ state, clock, committer, openScope, closedFault: closed });
-      const archive = createArchive({ db, store, audit, ...(file === undefined ? {} : { file }) });
-      open = { state, clock, committer, lane, archive, file, openScope, anchorFile, anchored: anchor?.epoch };
-      if (anchor !== undefined && moment.epoch < anchor.epoch) await recordAccepted(anchor.epoch, moment.epoch);
     },
     run: (decide) => (open === undefined ? Promise.reject(closed()) : open.lane.run(decide)),
     peek(look) {
       const { state, clock } = opened();
       const mark = state.mark();
       try {
-        return look(state.turn(clock.now()));
+        return state.turn(clock.now(), look);
       } finally {
         state.backTo(mark);
       }
     },
-    openScope: (scope) => opened().openScope(scope),
-    async archive() {
+    openScope: async (scope) => await opened().openScope(scope),
+    archive: async () => await opened().archiveOnce(),
+    rewrapSome: async (scope, limit) => await opened().rewrap.some(scope, limit),
+    async *audit(options = {}) {
       const now = opened();
-      const { epoch } = now.committer;
-      const moved = await now.archive.some();
-      if (now.anchored !== epoch) {
-        await writeAnchor(now.anchorFile, epoch, now.clock.now());
-        now.anchored = epoch;
-      }
-      return moved;
+      await now.sealAll();
+      yield* now.readAudit(options.after ?? fromTheStart);
     },
-    status: () => ({ epoch: opened().committer.epoch, records: opened().state.size() }),
+    async verifyAudit() {
+      const now = opened();
+      await now.sealAll();
+      return await now.verifyAudit();
+    },
+    findings: () => opened().findings.list(),
+    async acceptRecords(operator) {
+      const { lane, committer } = opened();
+      await lane.alone(() =>
+        committer.accept((tx) =>
+          audit.record(tx, {
+            type: 'journal.records.accepted',
+            actor: operator,
+            resource: 'journal/state',
+            detail: { epoch: committer.moment.epoch },
+          }),
+        ),
+      );
+    },
+    status() {
+      const { committer, state } = opened();
+      return { epoch: committer.moment.epoch, records: state.size() };
+    },
     async close() {
       const was = open;
       if (was === undefined) return;
-      await was.lane.close();
-      await was.archive.some().catch((error: unknown) => log.warn({ err: error }, 'audit could not be sealed into the ledger yet'));
       open = undefined;
+      await was.lane.close();
+      // Nothing is lost when the database is away: what is durable is sealed after the next start.
+      await was.sealAll().catch((error: unknown) => {
+        log.warn({ err: error, engine: db.engine }, 'audit could not be sealed into the ledger yet');
+      });
       await was.file?.close();
     },
   };
-
-  async function recordAccepted(seen: number, found: number): Promise<void> {
-    await db.write((tx) =>
-      audit.record(tx, {
-        type: 'journal.restore.accepted',
-        actor: { kind: 'system', id: 'operator' },
-        resource: 'journal/state',
-        detail: { seen, found },
-      }),
-    );
-  }
-}
-
-interface Opened {
-  readonly state: State;
-  readonly clock: { now(): number };
-  readonly committer: StoreCommitter;
-  readonly lane: Lane;
-  readonly archive: Archive;
-  readonly file: JournalFile | undefined;
-  readonly openScope: (scope: string) => Promise<void>;
-  readonly anchorFile: string;
-  anchored: number | undefined;
-}
-
-async function writeAnchor(path: string, epoch: number, clock: number): Promise<void> {
-  const draft = `${path}.new`;
-  await writeFile(draft, JSON.stringify({ epoch, clock }), { mode: 0o600, flush: true });
-  await rename(draft, path);
 }
 
 function closed(): Fault {

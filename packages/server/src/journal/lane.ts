@@ -1,7 +1,8 @@
-import { Fault } from '@sallyport/formats';
-import type { Committer, Decided, Settle } from './commit.ts';
+import { Fault, isFault } from '@sallyport/formats';
 import type { SteadyClock } from './clock.ts';
-import { ScopeNotOpen, type State, type Turn } from './turn.ts';
+import type { Committer, Decided, Settle } from './commit.ts';
+import type { State } from './state.ts';
+import type { Turn } from './turn.ts';
 
 /**
  * Decides on the state as it is in this turn. Called again when the state turned out to have moved, so it must do
@@ -15,6 +16,8 @@ export interface Lane {
    * decision threw, with its changes undone, or with `journal.unavailable` when nothing could be made durable.
    */
   run<R>(decide: Decide<R>): Promise<R>;
+  /** Runs `work` between two batches. */
+  alone<R>(work: () => Promise<R>): Promise<R>;
   /** Refuses what comes from now on, lets what was taken finish. */
   close(): Promise<void>;
 }
@@ -37,6 +40,8 @@ export interface LaneDeps {
 const maxBatch = 128;
 /** A queue longer than this answers later than any client waits. */
 const maxWaiting = 20_000;
+/** Of one decision; with `maxBatch` it bounds what one write carries. */
+const maxAuditBytes = 4 * 1024 * 1024;
 
 /**
  * One batch at a time: decide them all, make it durable with one write, release the answers. Decisions meanwhile wait,
@@ -45,29 +50,43 @@ const maxWaiting = 20_000;
 export function createLane(deps: LaneDeps): Lane {
   const { state, clock, committer, openScope } = deps;
   let waiting: Waiting[] = [];
+  let tasks: Array<() => Promise<void>> = [];
   let pumping: Promise<void> | undefined;
   let closed = false;
 
   async function pump(): Promise<void> {
     // Requests that were read in the same round of the event loop share a batch.
     await new Promise((next) => setImmediate(next));
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, maxBatch);
-      waiting = waiting.length > maxBatch ? waiting.slice(maxBatch) : [];
-      await settle(batch);
+    while (waiting.length > 0 || tasks.length > 0) {
+      const due = tasks;
+      tasks = [];
+      for (const task of due) await task();
+      const queue = waiting;
+      waiting = [];
+      for (let from = 0; from < queue.length; from += maxBatch)
+        await settle(queue.slice(from, from + maxBatch));
     }
     pumping = undefined;
   }
 
   async function settle(batch: readonly Waiting[]): Promise<void> {
+    /** Scopes whose keys cannot be had: what touches one fails, and the rest of the batch does not. */
+    const refused = new Map<string, unknown>();
+    async function open(scope: string): Promise<void> {
+      try {
+        await openScope(scope);
+      } catch (error) {
+        refused.set(scope, error);
+      }
+    }
     try {
-      const settled = await committer.commit((scopeMissing) => decideAll(batch, scopeMissing), openScope);
-      batch.forEach((each, index) => {
-        const outcome = settled.outcomes[index];
+      const { outcomes } = await committer.commit(() => decideAll(batch, refused), open);
+      for (const [index, each] of batch.entries()) {
+        const outcome = outcomes[index];
         if (outcome === undefined) each.reject(lost());
         else if ('error' in outcome) each.reject(outcome.error);
         else each.resolve(outcome.answer);
-      });
+      }
     } catch (error) {
       state.backTo(0);
       const fault = unavailable(error);
@@ -76,24 +95,35 @@ export function createLane(deps: LaneDeps): Lane {
   }
 
   /** Undoes whatever an earlier look at this batch did, and decides everything from the state as it is now. */
-  function decideAll(batch: readonly Waiting[], scopeMissing: (scope: string) => void): Settle {
+  function decideAll(batch: readonly Waiting[], refused: ReadonlyMap<string, unknown>): Settle {
     state.backTo(0);
     const now = clock.now();
     const outcomes: Settle['outcomes'][number][] = [];
     const audit: Buffer[] = [];
+    const missing = new Set<string>();
     for (const { decide } of batch) {
       const mark = state.mark();
+      let touched: string | undefined;
       try {
-        const { answer, audit: lines } = decide(state.turn(now));
-        audit.push(...lines);
-        outcomes.push({ answer });
+        const decided = state.turn(now, decide, (scope) => {
+          touched = scope;
+        });
+        // Whatever the decision made of the throw: it did not see what it asked for.
+        if (touched !== undefined) throw new Error('a scope is missing');
+        requireBounded(decided.audit);
+        audit.push(...decided.audit);
+        outcomes.push({ answer: decided.answer });
       } catch (error) {
         state.backTo(mark);
-        if (error instanceof ScopeNotOpen) scopeMissing(error.scope);
-        outcomes.push({ error });
+        if (touched !== undefined && !refused.has(touched)) missing.add(touched);
+        outcomes.push({ error: touched === undefined ? error : refused.get(touched) });
       }
     }
-    return { outcomes, changes: state.changes(), audit, now };
+    return { outcomes, ...state.pending(), audit, now, missing };
+  }
+
+  function begin(): void {
+    pumping ??= pump();
   }
 
   return {
@@ -104,16 +134,22 @@ export function createLane(deps: LaneDeps): Lane {
           return;
         }
         if (waiting.length >= maxWaiting) {
-          reject(
-            new Fault('exhausted', 'journal.queue_full', `expected at most ${maxWaiting} waiting requests`, {
-              hint: 'try again later',
-            }),
-          );
+          reject(queueFull());
           return;
         }
         // The queue holds decisions of every answer type; each is resolved with what its own decision gave.
         waiting.push({ decide, resolve: resolve as (answer: unknown) => void, reject });
-        pumping ??= pump();
+        begin();
+      });
+    },
+    alone<R>(work: () => Promise<R>) {
+      return new Promise<R>((resolve, reject) => {
+        if (closed) {
+          reject(deps.closedFault());
+          return;
+        }
+        tasks.push(() => work().then(resolve, reject));
+        begin();
       });
     },
     async close() {
@@ -123,14 +159,33 @@ export function createLane(deps: LaneDeps): Lane {
   };
 }
 
+function requireBounded(audit: readonly Buffer[]): void {
+  const sizeBytes = audit.reduce((sum, lines) => sum + lines.length, 0);
+  if (sizeBytes <= maxAuditBytes) return;
+  throw new Fault(
+    'exhausted',
+    'journal.audit_too_large',
+    `expected at most ${maxAuditBytes} bytes of audit for one request, got ${sizeBytes}`,
+    { hint: 'ask for less at once' },
+  );
+}
+
+function queueFull(): Fault {
+  return new Fault('exhausted', 'journal.queue_full', `expected at most ${maxWaiting} waiting requests`, {
+    hint: 'try again later',
+  });
+}
+
 function lost(): Fault {
   return new Fault('internal', 'journal.lost', 'a decision has no outcome');
 }
 
 function unavailable(cause: unknown): Fault {
-  if (cause instanceof Fault && cause.kind === 'integrity') return cause;
-  return new Fault('unavailable', 'journal.unavailable', 'the audit record could not be written, so there is no answer', {
-    hint: 'look at the disk and the database of the server; the request may be sent again',
-    cause,
-  });
+  if (isFault(cause) && (cause.kind === 'integrity' || cause.code.startsWith('journal.'))) return cause;
+  return new Fault(
+    'unavailable',
+    'journal.unavailable',
+    'the audit record could not be written, so there is no answer',
+    { hint: 'look at the disk and the database of the server; the request may be sent again', cause },
+  );
 }

@@ -1,6 +1,7 @@
 /** One record as it is held in memory: sealed, and for what is no secret also decoded. */
 export interface HeldRecord {
-  readonly sealed: Uint8Array;
+  /** The sealed bytes, one per character: half the memory of a Buffer each, and no slab that one record keeps alive. */
+  readonly sealed: string;
   /** What `Codec.decode` gave, kept only where the codec says that it holds no secret. Never changed in place. */
   value: unknown;
 }
@@ -25,17 +26,16 @@ interface Directory {
   sorted: readonly string[] | undefined;
 }
 
+/** Every path, that of a directory too, stands in its parent: `a/b` in `a/`, and `a/` in the empty one. */
 export function createRecords(): Records {
   const byPath = new Map<string, HeldRecord>();
   const directories = new Map<string, Directory>();
 
   function enter(path: string): void {
-    let end = path.length;
-    for (;;) {
-      const slash = path.lastIndexOf('/', end - 1 - (path.charCodeAt(end - 1) === 47 ? 1 : 0));
-      const parent = path.slice(0, slash + 1);
+    for (let child = path; child !== ''; ) {
+      const parent = parentOf(child);
       const directory = directories.get(parent);
-      const name = path.slice(slash + 1, end);
+      const name = child.slice(parent.length);
       if (directory !== undefined) {
         if (directory.names.has(name)) return;
         directory.names.add(name);
@@ -43,24 +43,22 @@ export function createRecords(): Records {
         return;
       }
       directories.set(parent, { names: new Set([name]), sorted: undefined });
-      if (parent === '') return;
-      end = slash + 1;
+      child = parent;
     }
   }
 
   function leave(path: string): void {
-    let end = path.length;
-    for (;;) {
-      const slash = path.lastIndexOf('/', end - 1 - (path.charCodeAt(end - 1) === 47 ? 1 : 0));
-      const parent = path.slice(0, slash + 1);
+    for (let child = path; child !== ''; ) {
+      // `a/` may be a record and a directory: its name stays as long as it is one of them.
+      if (byPath.has(child) || directories.has(child)) return;
+      const parent = parentOf(child);
       const directory = directories.get(parent);
       if (directory === undefined) return;
-      directory.names.delete(path.slice(slash + 1, end));
+      directory.names.delete(child.slice(parent.length));
       directory.sorted = undefined;
       if (directory.names.size > 0) return;
       directories.delete(parent);
-      if (parent === '') return;
-      end = slash + 1;
+      child = parent;
     }
   }
 
@@ -79,9 +77,23 @@ export function createRecords(): Records {
     children(directory) {
       const found = directories.get(directory);
       if (found === undefined) return [];
-      found.sorted ??= [...found.names].sort();
+      found.sorted ??= sorted(found.names);
       return found.sorted;
     },
     entries: () => byPath.entries(),
   };
+}
+
+/** Up to the last slash that something follows: of `a/b` and of `a/b/` it is `a/`. */
+function parentOf(path: string): string {
+  return path.length < 2 ? '' : path.slice(0, path.lastIndexOf('/', path.length - 2) + 1);
+}
+
+const beyondBasicPlane = /[\ud800-\udfff]/;
+
+/** In the order of their UTF-8 bytes, as Vault lists them. UTF-16 differs from it only beyond the basic plane. */
+function sorted(names: ReadonlySet<string>): readonly string[] {
+  const all = [...names].sort();
+  if (!all.some((name) => beyondBasicPlane.test(name))) return all;
+  return all.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }

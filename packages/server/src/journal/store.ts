@@ -1,17 +1,16 @@
 import type { Tx } from '#platform';
-import type { Change } from './turn.ts';
+import type { AuditBatch, AuditSource, Link, PlacedBatch } from './batch.ts';
+import type { Change } from './record-set.ts';
 
 export interface Moment {
   /** Grows by one with every transaction that changed a record. */
   readonly epoch: number;
-  /** The latest time any decision was made at, in milliseconds. */
+  /** The latest time any change was decided at, in milliseconds. */
   readonly clock: number;
-}
-
-export interface AuditBatch {
-  /** JSON lines, each ended by a newline. */
-  readonly body: Uint8Array;
-  readonly lines: number;
+  /** Who saw an epoch before this one may have missed that a record is gone, and reads everything anew. */
+  readonly swept: number;
+  /** The hash of all records at this epoch (`StateHash.toMark`); absent while none was ever written. */
+  readonly mark: Uint8Array | undefined;
 }
 
 /** A batch that waits for its place in the chain. */
@@ -19,41 +18,60 @@ export interface PendingBatch extends AuditBatch {
   readonly id: number;
 }
 
-/** How far the audit of one source was sealed into the ledger. */
-export interface Sealed {
-  /** How many batches have their place. */
-  readonly place: number;
-  /** SHA-256 chain over all batches up to `place`. */
-  readonly chain: Uint8Array;
+export interface Page {
+  readonly changes: readonly Change[];
+  /** Records too large for a page, by name; read them with `sealed`. */
+  readonly large: ReadonlyArray<{
+    readonly scope: string;
+    readonly path: string;
+    readonly sizeBytes: number;
+  }>;
 }
 
 /**
- * The journal's tables. Everything happens in the caller's transaction. A change and the audit of the requests that
- * made it are written together; nothing here changes or removes a batch, but for the place it gets once.
+ * The journal's tables. Everything happens in the caller's transaction; where it says "one statement", also in one of
+ * its own. A change and the audit of the requests that made it are written together; nothing here changes or removes a
+ * batch, but for the place it gets once.
  */
 export interface JournalStore {
   moment(tx: Tx): Promise<Moment>;
   /** As `moment`, and nobody else changes a record until the transaction ends. */
   hold(tx: Tx): Promise<Moment>;
-  /** Adds a batch if the epoch is still `epoch`; gives whether it did. One statement, one snapshot. */
-  appendIfCurrent(tx: Tx, batch: AuditBatch, epoch: number): Promise<boolean>;
-  append(tx: Tx, batch: AuditBatch): Promise<void>;
-  /** Writes the changes under the next epoch; the caller holds the moment. */
-  write(tx: Tx, changes: readonly Change[], next: Moment): Promise<void>;
-  /** Records after (scope, path), in that order, without those that are gone. */
-  page(
+  /** The sealed key of the hash of all records. */
+  stateKey(tx: Tx): Promise<Uint8Array | undefined>;
+  setStateKey(tx: Tx, sealed: Uint8Array): Promise<void>;
+  /** Adds a batch if the moment is still `seen`; gives whether it did. One statement, one snapshot. */
+  appendIfCurrent(tx: Tx, batch: AuditBatch, seen: Moment): Promise<boolean>;
+  /** Writes the changes, and the batch if there is one, if the moment is still `seen`; gives whether. One statement. */
+  writeIfCurrent(
     tx: Tx,
-    after: { readonly scope: string; readonly path: string } | undefined,
-    limit: number,
-  ): Promise<readonly Change[]>;
-  /** All changes of epochs after `epoch`, those of records that are gone included. */
-  changedSince(tx: Tx, epoch: number): Promise<readonly Change[]>;
+    changes: readonly Change[],
+    batch: AuditBatch | undefined,
+    seen: Moment,
+    next: Moment,
+  ): Promise<boolean>;
+  /**
+   * The moment, and the changes of epochs after `epoch`, those of records that are gone included; without changes when
+   * they are too many to be brought at once. One statement, one snapshot.
+   */
+  since(
+    tx: Tx,
+    epoch: number,
+  ): Promise<{ readonly moment: Moment; readonly changes: readonly Change[] | undefined }>;
+  /** All records in pages, in no order, without those that are gone. How many pages there are; each by its number. */
+  pages(tx: Tx): Promise<number>;
+  page(tx: Tx, number: number): Promise<Page>;
+  sealed(tx: Tx, scope: string, path: string): Promise<Change>;
+  /** Removes up to `limit` marks of records that were gone at `epoch`; gives how many. */
+  sweep(tx: Tx, epoch: number, limit: number): Promise<number>;
   /** Batches without a place, oldest first, locked. */
-  takePending(tx: Tx, limit: number): Promise<readonly PendingBatch[]>;
-  /** Gives the batches the places from `first` on, in the order of `ids`. */
-  place(tx: Tx, ids: readonly number[], first: number): Promise<void>;
-  /** Batches with their places, after `place`, in order. */
-  listPlaced(tx: Tx, afterPlace: number, limit: number): Promise<readonly (AuditBatch & { readonly place: number })[]>;
-  sealed(tx: Tx, source: string): Promise<Sealed | undefined>;
-  setSealed(tx: Tx, source: string, sealed: Sealed): Promise<void>;
+  takePending(tx: Tx): Promise<readonly PendingBatch[]>;
+  place(tx: Tx, batches: ReadonlyArray<Link & { readonly id: number }>): Promise<void>;
+  /** Batches with their places, after `place`, in order; none at the end. */
+  listPlaced(tx: Tx, afterPlace: number): Promise<readonly PlacedBatch[]>;
+  /** How far the audit of one source was sealed into the ledger. */
+  sealedTo(tx: Tx, source: AuditSource): Promise<Link>;
+  /** As `sealedTo`, and nobody else seals that source until the transaction ends. */
+  holdSealedTo(tx: Tx, source: AuditSource): Promise<Link>;
+  setSealedTo(tx: Tx, source: AuditSource, link: Link): Promise<void>;
 }
