@@ -31,7 +31,7 @@ beforeAll(async () => {
   library = find();
   if (library === undefined && process.getuid?.() === 0) {
     const packages = ['install', '--yes', '--no-install-recommends', 'softhsm2', 'opensc'];
-    spawnSync('apt-get', packages, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+    spawnSync('/usr/bin/apt-get', packages, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
     library = find();
   }
   if (library === undefined) {
