@@ -12,6 +12,7 @@ import { createHandler } from '../src/vault/http/handler.ts';
 import { newMount } from '../src/vault/mounts/new-mount.ts';
 import { mountsOf, writeMounts } from '../src/vault/mounts/table.ts';
 import type { Sys } from '../src/vault/sys/ports.ts';
+import type { SealControl } from '../src/vault/sys/sealed.ts';
 import { backendsOf, createVault, type Vault } from '../src/vault/vault.ts';
 import { openTestDb, type TestDb } from './database.ts';
 import { type FixedClock, fixedClock, silentLog } from './fakes.ts';
@@ -49,6 +50,7 @@ export async function openVault(
     readonly secret?: readonly Backend[];
     readonly auth?: readonly Backend[];
     readonly sys?: Sys;
+    readonly control?: SealControl;
   } = {},
 ): Promise<TestVault> {
   const testDb = await openTestDb([...keyringMigrations, ...ledgerMigrations, ...journalMigrations]);
@@ -75,6 +77,9 @@ export async function openVault(
     log,
     directory,
     cipher: (scope) => keyring.cipher(scope),
+    random,
+    sealedEvents: async () => ({ events: [] }),
+    alone: true,
   });
   await journal.open();
   const vault = createVault({
@@ -104,6 +109,7 @@ export async function openVault(
   });
   const rootToken = await vault.makeRootToken();
   const handle = createHandler({
+    control: options.control ?? notSealable,
     pipeline: vault.pipeline,
     log,
     requestId: () => crypto.randomUUID(),
@@ -143,6 +149,9 @@ export async function openVault(
     },
   };
 }
+
+/** What a test does not say about sealing fails when it is asked. */
+const notSealable = {} as SealControl;
 
 function safeJson(text: string): unknown {
   try {

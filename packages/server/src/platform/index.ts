@@ -3,6 +3,8 @@ export type { Config } from './config/options.ts';
 export { sourcesOf } from './config/sources.ts';
 export { type Database, type DatabaseConfig, databaseOf, openDatabase, tablesOf } from './db/database.ts';
 export { collectBody } from './http/body.ts';
+export { createListener, type Listener } from './http/front/listener.ts';
+export { peerCertificateOf } from './http/front/peer.ts';
 export { createHttp, type HttpConfig, type HttpDeps, type HttpServer } from './http/server.ts';
 export {
   type Access,

@@ -4,9 +4,12 @@ import { Fault, isFault } from '@sallyport/formats';
 import type { Log } from '#platform';
 import type { Pipeline } from '../request/pipeline.ts';
 import { type Answer, renderFault } from '../request/render.ts';
+import { answerSealed, type SealAnswer, type SealControl } from '../sys/sealed.ts';
 import { readRequest } from './read-request.ts';
 
 export interface HandlerDeps {
+  /** Answers what is answered in every state, sealed or not. */
+  readonly control: SealControl;
   readonly pipeline: Pipeline;
   readonly log: Log;
   readonly requestId: () => string;
@@ -32,7 +35,12 @@ export function createHandler(deps: HandlerDeps) {
         certificate: deps.certificateOf(message),
       });
       body = request.bodyBytes;
-      send(response, await pipeline.answer(request, abort.signal), message);
+      const always = answerSealed(deps.control, request);
+      send(
+        response,
+        always === undefined ? await pipeline.answer(request, abort.signal) : plain(await always),
+        message,
+      );
     } catch (error) {
       const fault = isFault(error) ? error : unexpected(error, id, log);
       send(response, renderFault(fault), message);
@@ -41,6 +49,11 @@ export function createHandler(deps: HandlerDeps) {
       body?.fill(0);
     }
   };
+}
+
+function plain({ status, body }: SealAnswer): Answer {
+  const bytes = body === undefined ? undefined : Buffer.from(`${JSON.stringify(body)}\n`);
+  return { status, contentType: 'application/json', body: bytes, headers: {} };
 }
 
 function send(response: ServerResponse, answer: Answer, message: IncomingMessage): void {

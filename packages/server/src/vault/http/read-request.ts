@@ -45,7 +45,7 @@ export async function readRequest(message: IncomingMessage, arrived: Arrived): P
     listing,
     help: query['help'] !== undefined,
     query,
-    body: bodyBytes.length === 0 ? queryAsBody(query) : parseBody(bodyBytes),
+    body: withQuery(bodyBytes.length === 0 ? empty : parseBody(bodyBytes), query),
     bodyBytes,
     token: tokenOf(headers),
     wrapSeconds: wrapOf(headers),
@@ -72,10 +72,19 @@ function readQuery(text: string): Readonly<Record<string, string>> {
   return query;
 }
 
-/** Reads and lists take their fields from the query, as Vault's do. */
-function queryAsBody(query: Readonly<Record<string, string>>): JsonObject {
-  for (const name in query) if (name !== 'list' && name !== 'help') return query;
-  return empty;
+/**
+ * Reads and lists take their fields from the query. All fields are in one place, so that what a policy says about
+ * parameters holds for them wherever they were written; one that is in both places has no one meaning.
+ */
+function withQuery(body: JsonObject, query: Readonly<Record<string, string>>): JsonObject {
+  const names = Object.keys(query).filter((name) => name !== 'list' && name !== 'help');
+  if (names.length === 0) return body;
+  const both = names.find((name) => Object.hasOwn(body, name));
+  if (both !== undefined)
+    throw invalid('each field once', `${JSON.stringify(both)} in the query and in the body`);
+  const all: Record<string, unknown> = Object.assign(Object.create(null), body);
+  for (const name of names) all[name] = query[name];
+  return all;
 }
 
 /** The whole body, or a refusal as soon as it is too long; a short one that came at once costs no promise per chunk. */

@@ -1,0 +1,212 @@
+import { join } from 'node:path';
+import { createIdentity, identityAudited, identityMigrations } from '#identity';
+import { journalMigrations } from '#journal';
+import { type Keyring, keyringMigrations } from '#keyring';
+import { createLedger, ledgerMigrations } from '#ledger';
+import { createPipeline, pipelineAudited, pipelineMigrations } from '#pipeline';
+import {
+  type Audit,
+  type Clock,
+  type Config,
+  createHttp,
+  createJobs,
+  type Database,
+  type HttpServer,
+  type Ids,
+  type Listener,
+  type Log,
+  type Random,
+} from '#platform';
+import { createRegistry, registryAudited, registryMigrations } from '#registry';
+import { createRelease, releaseAudited, releaseMigrations } from '#release';
+import { createSecrets, secretsAudited, secretsMigrations } from '#secrets';
+import { createSigning, signingAudited, signingMigrations } from '#signing';
+import type { Sys, Vault } from '#vault';
+import { createAttach } from './attach.ts';
+import { mountRoutes } from './http.ts';
+import { createJourney } from './journey.ts';
+import { enrolLocalAgent } from './local-agent.ts';
+import { openVault } from './open-vault.ts';
+import { createTimers } from './timers.ts';
+import { version } from './version.ts';
+
+/** What stands whether the server is sealed or not, and what everything else is built on. */
+export interface Ground {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ids: Ids;
+  readonly db: Database;
+  readonly audit: Audit;
+  /** Open: its keys are in memory. */
+  readonly keyring: Keyring;
+  readonly listener: Listener;
+}
+
+export interface Opened {
+  readonly http: HttpServer;
+  readonly vault: Vault;
+  start(options: { readonly localAgent: boolean }): Promise<{ readonly bootstrapToken?: string }>;
+  /** Finishes requests in flight, then the queue, the journal and the ledger, in this order. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Builds every context that needs keys, from left to right in the order they may know each other. Nothing runs before
+ * `start`. Sealing stops all of it, and unsealing builds it anew.
+ */
+export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
+  const { config, log, clock, random, ids, db, keyring, listener } = ground;
+  const logSigner = await keyring.signer('log');
+  const ledger = createLedger({ db, clock, ids, signer: logSigner, origin: config.ledgerOrigin, log });
+  const jobs = createJobs(db, log);
+  const { journal, vault } = await openVault(ground, { audit: ledger, sealedEvents: ledger.eventsOf }, sys);
+  const identity = createIdentity({
+    db,
+    audit: ledger,
+    clock,
+    random,
+    ids,
+    oidcSigner: await keyring.signer('oidc'),
+    issuer: config.publicUrl,
+  });
+  const secrets = createSecrets({ db, audit: ledger, clock, ids, keyring });
+  const registry = createRegistry({ db, root: config.registryDirectory, clock, ids, audit: ledger });
+  await registry.open();
+  const signing = createSigning({
+    db,
+    audit: ledger,
+    clock,
+    ids,
+    ledger,
+    signer: () => keyring.signer('evidence'),
+    attach: createAttach(registry),
+    identityUris: {
+      installation: config.installation,
+      builderId: `https://sallyport.dev/installations/${config.installation}/builder/v1`,
+      verifierId: `https://sallyport.dev/installations/${config.installation}/gates/v1`,
+      log: {
+        origin: config.ledgerOrigin,
+        baseUrl: config.publicUrl,
+        publicKeySpki: logSigner.publicKeySpki,
+      },
+    },
+  });
+  const pipeline = createPipeline({
+    db,
+    audit: ledger,
+    clock,
+    ids,
+    random,
+    jobs,
+    log,
+    identity,
+    secrets,
+    directory: join(config.dataDirectory, 'pipeline'),
+    audience: config.publicUrl,
+  });
+  const release = createRelease({
+    db,
+    audit: ledger,
+    clock,
+    ids,
+    jobs,
+    signing,
+    buildLevel: config.buildPlatform === 'hosted' ? 'SLSA_BUILD_LEVEL_2' : 'SLSA_BUILD_LEVEL_1',
+    authorize: identity.authorize,
+    personOf: async (email) => (await identity.findPersonByEmail(email))?.id,
+    eventsOf: async (resource, limit) => (await ledger.eventsOf(resource, limit)).events,
+    agrees: ledger.agrees,
+  });
+  const journey = createJourney({ db, log, jobs, pipeline, registry, signing, release });
+  jobs.every('keyring.rewrap', 60, async () => {
+    await keyring.rewrapSome();
+  });
+  // Wakes already bring everything to its end; these find what a lost wake or a long outage left.
+  jobs.every('signing.resume', 60, async () => {
+    await signing.resume();
+  });
+  jobs.every('release.resume', 60, async () => {
+    await release.resume();
+  });
+  const journalTimers = createTimers(log);
+  journalTimers.every('journal.archive', 0.25, () => journal.archive());
+  journalTimers.every('vault.sweep', 1, () => vault.sweep());
+  jobs.every('registry.garbage', 3600, async () => {
+    await registry.collectGarbage({ olderThanSeconds: 24 * 3600 });
+  });
+
+  const audited = [
+    ...keyring.audited(),
+    ...identityAudited(),
+    ...secretsAudited(),
+    ...registryAudited(),
+    ...signingAudited(),
+    ...pipelineAudited(),
+    ...releaseAudited(),
+  ];
+  const http = await createHttp({
+    authenticate: identity.authenticate,
+    authorize: identity.authorize,
+    log,
+    ids,
+    listener,
+    health: { database: () => db.read(async () => undefined) },
+    config: {
+      host: config.listenHost,
+      port: config.listenPort,
+      version,
+      graceSeconds: config.stopGraceSeconds,
+      maxConnections: config.connectionLimit,
+    },
+  });
+  mountRoutes(http, {
+    db,
+    clock,
+    audit: ledger,
+    keyring,
+    identity,
+    secrets,
+    ledger,
+    registry,
+    signing,
+    pipeline,
+    release,
+    audited: () => audited,
+  });
+
+  return {
+    http,
+    vault,
+    async start({ localAgent }) {
+      ledger.start();
+      await jobs.start();
+      await journey.resume();
+      journalTimers.start();
+      const bootstrap = await identity.bootstrap();
+      if (localAgent) await enrolLocalAgent(identity, join(config.dataDirectory, 'agent-token'));
+      await http.listen();
+      return bootstrap === undefined ? {} : { bootstrapToken: bootstrap.exposeUtf8() };
+    },
+    async stop() {
+      await http.stop();
+      await journalTimers.stop();
+      await jobs.stop();
+      await journal.close();
+      await ledger.stop();
+    },
+  };
+}
+
+export const migrations = [
+  ...keyringMigrations,
+  ...ledgerMigrations,
+  ...journalMigrations,
+  ...identityMigrations,
+  ...secretsMigrations,
+  ...registryMigrations,
+  ...signingMigrations,
+  ...pipelineMigrations,
+  ...releaseMigrations,
+];
