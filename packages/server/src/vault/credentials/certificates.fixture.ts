@@ -44,7 +44,11 @@ export function issueCertificate(request: CertificateRequest): Issued {
   return { pem: toPem('CERTIFICATE', der), certificate: new X509Certificate(der), key: privateKey, name };
 }
 
-export function revocationList(issuer: Issued, serials: readonly bigint[]): string {
+export function revocationList(
+  issuer: Issued,
+  serials: readonly bigint[],
+  nextUpdate: readonly Date[] = [defaultNotAfter],
+): string {
   const revoked = serials.map((serial) => tlv(0x30, integer(serial), time(defaultNotBefore)));
   const body = tlv(
     0x30,
@@ -52,6 +56,7 @@ export function revocationList(issuer: Issued, serials: readonly bigint[]): stri
     ecdsaSha256,
     issuer.name,
     time(defaultNotBefore),
+    ...nextUpdate.map(time),
     ...(revoked.length === 0 ? [] : [tlv(0x30, ...revoked)]),
   );
   return toPem('X509 CRL', signed(body, issuer.key));
