@@ -21,7 +21,7 @@ export interface ListenerConfig {
   /** How long a TLS handshake and the head of a request may take; 10 unless told. */
   readonly headSeconds?: number;
   /** Plain HTTP without it. */
-  readonly tls?: TlsFiles;
+  readonly tls?: TlsFiles | undefined;
 }
 
 export interface ListenerDeps {

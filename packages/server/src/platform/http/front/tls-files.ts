@@ -1,6 +1,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { Fault } from '@sallyport/formats';
+import type { Config } from '../../config/options.ts';
 
 export interface TlsFiles {
   /** PEM: the certificate of the server, then those between it and the root. */
@@ -9,6 +10,14 @@ export interface TlsFiles {
   readonly keyFile: string;
   /** PEM: roots that certificates of clients are verified against. Without it none are asked for. */
   readonly clientCaFile?: string | undefined;
+}
+
+/** What the configuration says about TLS; undefined where it says nothing. Half of it is refused when it is loaded. */
+export function tlsFilesOf(
+  config: Pick<Config, 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile'>,
+): TlsFiles | undefined {
+  const { tlsCertFile: certFile, tlsKeyFile: keyFile, tlsClientCaFile: clientCaFile } = config;
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, clientCaFile };
 }
 
 /** A bundle of roots is a few hundred kilobytes; more is a wrong path. */
