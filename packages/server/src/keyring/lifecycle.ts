@@ -15,7 +15,7 @@ import { createCollector } from './seals/collector.ts';
 import type { Holders } from './seals/holders.ts';
 import { holdingOf, migrate, migrateFromShares } from './seals/migration.ts';
 import type { Recovery } from './seals/recovery.ts';
-import { requireSplit, type Split } from './seals/shamir.ts';
+import type { Split } from './seals/shamir.ts';
 import { createShareSeal, isShareSeal } from './seals/share-seal.ts';
 import type { SealedRoot } from './store.ts';
 
@@ -94,17 +94,30 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     for (const one of shareSeals) one.wipe();
   }
 
+  /** One at a time: two that open at once would wipe each other's key. */
+  let turn: Promise<unknown> = Promise.resolve();
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = turn.then(work);
+    turn = mine.catch(() => undefined);
+    return mine;
+  }
+
   /** Runs what opens the root, and takes it back when the keyring was sealed meanwhile or it failed. */
-  async function opening(work: () => Promise<void>): Promise<void> {
+  function opening(work: () => Promise<void>): Promise<void> {
     const before = closings;
-    try {
-      await work();
-      if (closings !== before) throw keyringClosed();
-    } catch (error) {
-      roots.close();
-      for (const one of shareSeals) one.wipe();
-      throw error;
-    }
+    return inTurn(async () => {
+      if (roots.isOpen()) return;
+      try {
+        await work();
+        if (closings !== before) throw keyringClosed();
+        collector.reset();
+      } catch (error) {
+        roots.close();
+        for (const one of shareSeals) one.wipe();
+        throw error;
+      }
+    });
   }
 
   function holding(row: SealedRoot | undefined): ReturnType<typeof holdingOf>['kind'] {
@@ -135,13 +148,46 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
     const own = holding(row) === 'move-with-shares' ? previousSeal : seal;
     if (!isShareSeal(own)) throw opensItself();
     const key = own.recover(row.sealed, shares);
-    for (const share of shares) share.wipe();
     if (key === undefined) throw wrongShares();
     if (own === previousSeal) {
       await migrateFromShares(roots, row, own, key, seal, recovery);
       seals.active = seal;
     } else own.use(key);
     await roots.open();
+  }
+
+  async function initialise(options: InitialiseOptions): Promise<Initialised> {
+    const { shares: wanted, recovery: wantedRecovery, replaceUnused = false } = options;
+    const byShares = isShareSeal(seal);
+    if (byShares !== (wanted !== undefined)) throw byShares ? needsShares() : opensItself();
+    if (byShares && wantedRecovery !== undefined) throw needsShares();
+    // A recovery key is a key of shares that seals nothing.
+    const recoveryKey = wantedRecovery && createShareSeal(entropy).draft(wantedRecovery);
+    const mayReplace = replaceUnused && !roots.isOpen();
+    if (!mayReplace && (await roots.find()) !== undefined) throw initialised();
+    const key = byShares && wanted !== undefined ? seal.draft(wanted) : undefined;
+    if (byShares && key !== undefined) seal.use(key);
+    try {
+      const first = await draftRoot(seal, entropy);
+      const made = { shares: key?.shares() ?? [], recoveryShares: recoveryKey?.shares() ?? [] };
+      const stored = await roots
+        .store(first, mayReplace, async (tx, at, version) => {
+          if (recoveryKey === undefined) return;
+          const root = { version, key: first.key };
+          await recovery.replace(tx, recoveryKey.bytes, recoveryKey.split, root, at, system);
+        })
+        .finally(() => first.key.wipe());
+      if (!stored) throw initialised();
+      if (!byShares) {
+        seals.active = seal;
+        await roots.open();
+      }
+      return made;
+    } finally {
+      recoveryKey?.wipe();
+      // Sealed until the shares come back: that they were received is proven by the first unseal.
+      if (byShares) seal.wipe();
+    }
   }
 
   return {
@@ -165,38 +211,7 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       };
     },
 
-    async initialise({ shares: wanted, recovery: wantedRecovery, replaceUnused = false }) {
-      const byShares = isShareSeal(seal);
-      if (byShares !== (wanted !== undefined)) throw byShares ? needsShares() : opensItself();
-      if (byShares && wantedRecovery !== undefined) throw needsShares();
-      if (wantedRecovery !== undefined) requireSplit(wantedRecovery);
-      const key = byShares && wanted !== undefined ? seal.draft(wanted) : undefined;
-      if ((await roots.find()) !== undefined && !replaceUnused) throw initialised();
-      if (byShares && key !== undefined) seal.use(key);
-      const first = await draftRoot(seal, entropy);
-      // A recovery key is a key of shares that seals nothing.
-      const drafts = createShareSeal(entropy);
-      const recoveryKey = wantedRecovery && drafts.draft(wantedRecovery);
-      try {
-        const made = { shares: key?.shares() ?? [], recoveryShares: recoveryKey?.shares() ?? [] };
-        const stored = await roots.store(first, replaceUnused, async (tx, at, version) => {
-          if (recoveryKey === undefined) return;
-          const root = { version, key: first.key };
-          await recovery.replace(tx, recoveryKey.bytes, recoveryKey.split, root, at, system);
-        });
-        if (!stored) throw initialised();
-        if (!byShares) {
-          seals.active = seal;
-          await roots.open();
-        }
-        return made;
-      } finally {
-        first.key.wipe();
-        recoveryKey?.wipe();
-        // Sealed until the shares come back: that they were received is proven by the first unseal.
-        if (byShares) seal.wipe();
-      }
-    },
+    initialise: (options) => inTurn(() => initialise(options)),
 
     open: () => opening(open),
 
@@ -212,7 +227,11 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       collector.add(share, nonce);
       if (collector.progress < split.threshold) return false;
       const shares = collector.take();
-      await opening(() => openWith(row, shares));
+      try {
+        await opening(() => openWith(row, shares));
+      } finally {
+        for (const each of shares) each.wipe();
+      }
       return true;
     },
 

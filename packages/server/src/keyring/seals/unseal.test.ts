@@ -119,6 +119,24 @@ describe('a keyring with a seal of shares', () => {
     expect(await keyring.unseal(two, (await keyring.status()).nonce)).toBe(true);
   });
 
+  it('opens once when the last share comes twice at the same time, and stays open when asked again', async () => {
+    const { shares } = await initialise(3, 2);
+    await unsealWith(keyring, shares.slice(0, 1));
+    const both = shares.slice(1).map((share) => keyring.unseal(share));
+
+    expect(await Promise.all(both)).toContain(true);
+
+    expect(await keyring.status()).toMatchObject({ sealed: false, progress: 0 });
+    const canary = await writeCanary(keyring);
+    await keyring.open();
+    const again = { shares: { shares: 2, threshold: 2 }, replaceUnused: true };
+    await expect(keyring.initialise(again)).rejects.toEqual(code('keyring.initialised'));
+    await keyring.rotateRoot({ kind: 'person', id: 'psn_admin' });
+    expect(await readCanary(keyring, canary)).toBe('sings');
+    await keyring.seal();
+    expect(await unsealWith(keyring, shares)).toBe(true);
+  });
+
   it('keeps the shares of its caller as they are', async () => {
     const { shares } = await initialise(1, 1);
     const [only] = shares;
