@@ -116,10 +116,12 @@ export interface Reply {
   /** A token the handler made itself, to be answered as `auth`. */
   readonly issued?: Issued;
   readonly wrap?: JsonObject;
+  /** A wrapping token the handler made itself, to be answered as `wrap`. */
+  readonly wrapped?: Issued;
   readonly lease?: { readonly id: string; readonly seconds: number; readonly renewable: boolean };
   readonly headers?: Readonly<Record<string, string>>;
   /** Runs when the answer is durable, before it is sent: sealing, revoking what others hold. */
-  readonly after?: () => void;
+  readonly after?: () => void | Promise<void>;
   /** What policies say about wrapping does not matter here: the answer is about wrapping itself. */
   readonly unwrappable?: true;
 }

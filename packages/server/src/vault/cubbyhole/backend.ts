@@ -1,3 +1,4 @@
+import { RawJson } from '../audit/json-walk.ts';
 import type { Backend, Call, Records, Reply } from '../backend.ts';
 import { badRequest, nothingHere, permissionDenied } from '../errors.ts';
 import { maxTextLength } from '../fields.ts';
@@ -30,7 +31,7 @@ export const cubbyholeBackend: Backend = {
 function readRecord(call: Call): Reply {
   const json = recordsOf(call).get(pathOf(call));
   if (json === undefined) throw nothingHere();
-  return { data: { json } };
+  return { data: new RawJson(json) };
 }
 
 function write(call: Call): Reply {

@@ -1,5 +1,6 @@
 import type { Turn } from '#journal';
 import { jsonCodec } from '../records.ts';
+import { nameKey } from './name-key.ts';
 
 /** A person or program, however it signs in. */
 export interface Entity {
@@ -32,18 +33,24 @@ const codec = jsonCodec<Entity>(true);
 const idCodec = jsonCodec<string>(true);
 
 /**
- * Where entities are, in the system's scope: `identity/entity/<id>`, and ways to find them:
- * `identity/entity-name/<name>`, `identity/alias/<alias id>`, `identity/alias-of/<mount accessor>/<alias name>`, each
- * holding the entity's id.
+ * Where entities are, in the system's scope: `identity/entity/<id>`, and ways to find them, each holding the entity's id:
+ * `identity/entity-name/<key of the name>`, `identity/alias/<alias id>`,
+ * `identity/alias-of/<mount accessor>/<key of the alias name>`, and `identity/merged/<id of an entity it took over>`.
  */
 const entityPath = (id: string): string => `identity/entity/${id}`;
-const namePath = (name: string): string => `identity/entity-name/${encodeURIComponent(name)}`;
+const namePath = (name: string): string => `identity/entity-name/${nameKey(name)}`;
 const aliasPath = (id: string): string => `identity/alias/${id}`;
 const aliasNamePath = (accessor: string, name: string): string =>
-  `identity/alias-of/${accessor}/${encodeURIComponent(name)}`;
+  `identity/alias-of/${accessor}/${nameKey(name)}`;
+const mergedPath = (id: string): string => `identity/merged/${id}`;
 
 export function findEntity(turn: Turn, id: string): Entity | undefined {
   return turn.space('system').read(entityPath(id), codec);
+}
+
+/** The entity of a token: the one it was made for, or the one that has taken it over since. */
+export function findEntityOfToken(turn: Turn, id: string): Entity | undefined {
+  return findEntity(turn, id) ?? behind(turn, mergedPath(id));
 }
 
 export function findEntityByName(turn: Turn, name: string): Entity | undefined {
@@ -68,15 +75,22 @@ export function putEntity(turn: Turn, entity: Entity, before?: Entity): void {
   const space = turn.space('system');
   if (before !== undefined) removeWays(turn, before, entity);
   space.write(entityPath(entity.id), codec, entity);
-  space.write(namePath(entity.name), idCodec, entity.id);
-  for (const alias of entity.aliases) {
-    space.write(aliasPath(alias.id), idCodec, entity.id);
-    space.write(aliasNamePath(alias.mountAccessor, alias.name), idCodec, entity.id);
+  const ways = [
+    namePath(entity.name),
+    ...entity.mergedIds.map(mergedPath),
+    ...entity.aliases.flatMap((alias) => [
+      aliasPath(alias.id),
+      aliasNamePath(alias.mountAccessor, alias.name),
+    ]),
+  ];
+  for (const way of ways) {
+    if (space.read(way, idCodec) !== entity.id) space.write(way, idCodec, entity.id);
   }
 }
 
 export function deleteEntity(turn: Turn, entity: Entity): void {
   removeWays(turn, entity, undefined);
+  for (const id of entity.mergedIds) turn.space('system').delete(mergedPath(id));
   turn.space('system').delete(entityPath(entity.id));
 }
 

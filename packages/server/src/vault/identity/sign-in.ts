@@ -2,7 +2,7 @@ import type { Turn } from '#journal';
 import type { Mount } from '../mounts/mount.ts';
 import type { NewLogin } from '../tokens/login.ts';
 import { type Alias, type Entity, findEntityByAlias, putEntity } from './entities.ts';
-import { listGroups, putGroup } from './groups.ts';
+import { directGroupIds, findGroup, findGroupByAlias, type Group, putGroup } from './groups.ts';
 
 /** The entity behind a login, made on the first one; and its external groups as the method vouches for them now. */
 export function entityOfLogin(
@@ -70,17 +70,28 @@ function renew(
   return renewed;
 }
 
+/** In the external groups of this method that it vouches for now, and out of those it does not. */
 function joinGroups(turn: Turn, mount: Mount, entity: Entity, names: readonly string[]): void {
-  for (const group of listGroups(turn)) {
-    if (group.type !== 'external' || group.alias?.mountAccessor !== mount.accessor) continue;
-    const belongs = names.includes(group.alias.name);
-    const member = group.memberEntityIds.includes(entity.id);
-    if (belongs === member) continue;
-    const memberEntityIds = belongs
-      ? [...group.memberEntityIds, entity.id]
-      : group.memberEntityIds.filter((id) => id !== entity.id);
-    putGroup(turn, { ...group, memberEntityIds, updatedAt: turn.now }, group);
+  const vouched = new Map<string, Group>();
+  for (const name of names) {
+    const group = findGroupByAlias(turn, mount.accessor, name);
+    if (group !== undefined) vouched.set(group.id, group);
   }
+  for (const id of directGroupIds(turn, entity.id)) {
+    const group = findGroup(turn, id);
+    if (vouched.delete(id) || group?.type !== 'external' || group.alias?.mountAccessor !== mount.accessor)
+      continue;
+    putMembers(
+      turn,
+      group,
+      group.memberEntityIds.filter((each) => each !== entity.id),
+    );
+  }
+  for (const group of vouched.values()) putMembers(turn, group, [...group.memberEntityIds, entity.id]);
+}
+
+function putMembers(turn: Turn, group: Group, memberEntityIds: readonly string[]): void {
+  putGroup(turn, { ...group, memberEntityIds, updatedAt: turn.now }, group);
 }
 
 function sameMap(one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>): boolean {

@@ -1,6 +1,6 @@
 import type { Turn } from '#journal';
 import type { TemplateContext } from '../policy/template.ts';
-import { type Entity, findEntity } from './entities.ts';
+import { type Entity, findEntityOfToken } from './entities.ts';
 import { type Group, groupsOf } from './groups.ts';
 
 /** What a token's entity brings to it. */
@@ -16,7 +16,7 @@ const nobody: Who = { entity: undefined, groups: [], policies: [], template: { g
 
 export function identityOf(turn: Turn, entityId: string): Who {
   if (entityId === '') return nobody;
-  const entity = findEntity(turn, entityId);
+  const entity = findEntityOfToken(turn, entityId);
   // An entity that was disabled or deleted takes its rights along; the token's own stay or go by the caller's rule.
   if (entity === undefined || entity.disabled) return nobody;
   const groups = groupsOf(turn, entity.id);

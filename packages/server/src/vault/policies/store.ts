@@ -1,6 +1,7 @@
 import type { Codec, Turn } from '#journal';
 import { defaultPolicyText } from '../policy/default-policy.ts';
 import { type Policy, parsePolicy } from '../policy/policy.ts';
+import { wrappingPolicyName, wrappingPolicyText } from './wrapping-policy.ts';
 
 /** A policy as somebody wrote it, and what it means. */
 export interface StoredPolicy {
@@ -23,16 +24,18 @@ export const defaultPolicyName = 'default';
 /** Has no text and cannot be changed: it may do everything. */
 export const rootPolicyName = 'root';
 
-const builtIn: StoredPolicy = {
-  name: defaultPolicyName,
-  text: defaultPolicyText,
-  parsed: parsePolicy(defaultPolicyName, defaultPolicyText),
-};
+const builtIn: ReadonlyMap<string, StoredPolicy> = new Map(
+  [
+    [defaultPolicyName, defaultPolicyText] as const,
+    // Nobody can store a text under this name; see sys/policy-paths.ts.
+    [wrappingPolicyName, wrappingPolicyText] as const,
+  ].map(([name, text]) => [name, { name, text, parsed: parsePolicy(name, text) }]),
+);
 
 const path = (name: string): string => `policy/${name}`;
 
 export function findPolicy(turn: Turn, name: string): StoredPolicy | undefined {
-  return turn.space('system').read(path(name), codec) ?? (name === defaultPolicyName ? builtIn : undefined);
+  return turn.space('system').read(path(name), codec) ?? builtIn.get(name);
 }
 
 export function putPolicy(turn: Turn, name: string, text: string): void {

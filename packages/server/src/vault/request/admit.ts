@@ -6,6 +6,7 @@ import { noHandler, permissionDenied, unsupportedOperation, unsupportedPath } fr
 import { createFields } from '../fields.ts';
 import { scopeOfEnvironment, systemEnvironment } from '../mounts/mount.ts';
 import { below } from '../records.ts';
+import type { TokenEntry } from '../tokens/entry.ts';
 import { accessorOf } from '../tokens/secret.ts';
 import { findToken } from '../tokens/tokens.ts';
 import { type Caller, callerOf } from './caller.ts';
@@ -31,6 +32,11 @@ export function noFindings(): Findings {
   return { verb: 'read', route: undefined, caller: undefined, allowed: undefined };
 }
 
+/** The token that the request took a use of: on open paths it was not what let the request in. */
+export function usedToken({ route, caller, verb }: Findings): TokenEntry | undefined {
+  return route?.spec?.open !== undefined && verb !== 'help' ? undefined : caller?.token;
+}
+
 /** The caller behind the request's token, or `undefined`: no token, an unknown one, one whose time is up. */
 export function callerOfRequest(turn: Turn, core: Core, request: Incoming): Caller | undefined {
   if (request.token === undefined) return undefined;
@@ -39,7 +45,8 @@ export function callerOfRequest(turn: Turn, core: Core, request: Incoming): Call
   if (entry === undefined) return undefined;
   // Used from elsewhere, a token looks like none at all.
   if (entry.boundCidrs.length > 0 && !cidrsContain(entry.boundCidrs, request.remoteAddress)) return undefined;
-  return callerOf(turn, entry);
+  const caller = callerOf(turn, entry);
+  return caller.barred ? undefined : caller;
 }
 
 /**
@@ -137,11 +144,14 @@ function callOf(
   };
 }
 
+/** What Go takes for true: clients send `list=1` as well. */
+const listing = new Set(['true', '1', 't', 'T', 'True', 'TRUE']);
+
 function verbOf(request: Incoming): Verb {
   switch (request.method) {
     case 'GET':
     case 'HEAD':
-      return request.query['list'] === 'true' ? 'list' : 'read';
+      return listing.has(request.query['list'] ?? '') ? 'list' : 'read';
     case 'LIST':
       return 'list';
     case 'POST':

@@ -11,6 +11,8 @@ export interface Caller {
   readonly token: TokenEntry;
   readonly acl: Acl;
   readonly isRoot: boolean;
+  /** The entity of its token was disabled or deleted: then the token is no better than none. */
+  readonly barred: boolean;
   /** Names of the token's policies and of those its identity brings. */
   readonly policies: readonly string[];
   readonly identityPolicies: readonly string[];
@@ -41,6 +43,7 @@ export function callerOf(turn: Turn, token: TokenEntry): Caller {
   const caller: Caller = {
     token,
     isRoot,
+    barred: token.entityId !== '' && identity.entity === undefined,
     acl: isRoot
       ? compileAcl([rootPolicy])
       : compileAcl(

@@ -4,8 +4,8 @@ import type { Call, Handler, Prepared, Reply } from '../backend.ts';
 import type { Core } from '../core.ts';
 import { authOf, type Issued, issueLogin } from '../tokens/issue.ts';
 import { spendUse } from '../tokens/uses.ts';
-import { wrapReply } from '../wrapping/wrap.ts';
-import { admit, type Findings } from './admit.ts';
+import { wrapInfoOf, wrapReply } from '../wrapping/wrap.ts';
+import { admit, type Findings, usedToken } from './admit.ts';
 import { callerOf } from './caller.ts';
 import type { Outcome } from './exchange.ts';
 import { helpOf } from './help.ts';
@@ -38,16 +38,21 @@ export function perform(
 
   const issued =
     told.login === undefined ? told.issued : issueLogin(turn, core, route.mount, request.path, told.login);
-  const reply: Reply = issued === undefined ? told : { ...told, auth: authOf(turn, issued) };
+  const reply: Reply = {
+    ...told,
+    ...(issued === undefined ? {} : { auth: authOf(turn, issued) }),
+    ...(told.wrapped === undefined ? {} : { wrap: wrapInfoOf(told.wrapped) }),
+  };
   const wrap = wrapOf(turn, core, request, reply, mountType, issued);
-  const left = spendUse(turn, findings.caller?.token);
+  const wrapped = wrap?.issued ?? told.wrapped;
+  const left = spendUse(turn, usedToken(findings));
   return {
     reply: wrap?.reply ?? reply,
     mountType,
     outcome: {
       reply,
       ...(issued === undefined ? {} : { issued: { token: issued, caller: callerOf(turn, issued.entry) } }),
-      ...(wrap === undefined ? {} : { wrapped: wrap.issued }),
+      ...(wrapped === undefined ? {} : { wrapped }),
       ...(left === undefined ? {} : { remainingUses: left }),
     },
   };

@@ -6,7 +6,7 @@ import { RawJson } from '../audit/json-walk.ts';
 import type { PathSpec } from '../backend.ts';
 import type { Core } from '../core.ts';
 import { spendUse } from '../tokens/uses.ts';
-import { type Admitted, admit, noFindings } from './admit.ts';
+import { type Admitted, admit, noFindings, usedToken } from './admit.ts';
 import { exchangeOf, type Outcome } from './exchange.ts';
 import type { Incoming } from './incoming.ts';
 import { type Performed, type Preparation, perform } from './perform.ts';
@@ -34,7 +34,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     async answer(request, signal) {
       const preparation = await prepare(request, signal);
       const answer = await journal.run<Answer>(decideRequest(request, preparation));
-      answer.after?.();
+      await answer.after?.();
       return answer;
     },
   };
@@ -89,7 +89,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
         if (error instanceof Error && error.name === 'ScopeNotOpen') throw error;
         turn.undo();
         const fault = isFault(error) ? error : broken(error, request, log);
-        outcome = { error: fault, ...spent(spendUse(turn, findings.caller?.token)) };
+        outcome = { error: fault, ...spent(spendUse(turn, usedToken(findings))) };
         answer = renderFault(fault);
       }
       // The wall's clock: how long it took matters here, and nothing depends on it.

@@ -12,7 +12,7 @@ export interface Answer {
   readonly body: Buffer | undefined;
   readonly headers: Readonly<Record<string, string>>;
   /** Runs when the answer is durable, before it is sent: what must not happen for an unaudited request. */
-  readonly after?: () => void;
+  readonly after?: () => void | Promise<void>;
 }
 
 const json = 'application/json';

@@ -10,7 +10,7 @@ import {
   putPolicy,
   rootPolicyName,
 } from '../policies/store.ts';
-import { wrappingPolicyName } from '../wrapping/wrap.ts';
+import { wrappingPolicyName } from '../policies/wrapping-policy.ts';
 
 /** What the server itself relies on: nobody writes or removes it. */
 const fixed: ReadonlySet<string> = new Set([rootPolicyName, wrappingPolicyName, 'control-group']);

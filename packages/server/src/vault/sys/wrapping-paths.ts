@@ -1,10 +1,11 @@
+import { RawJson } from '../audit/json-walk.ts';
 import type { Call, PathSpec, Reply } from '../backend.ts';
 import { badRequest, permissionDenied } from '../errors.ts';
 import type { TokenEntry } from '../tokens/entry.ts';
 import { accessorOf } from '../tokens/secret.ts';
 import { findToken } from '../tokens/tokens.ts';
 import { spendUse } from '../tokens/uses.ts';
-import { rewrap, takeWrapped, wrapInfoOf } from '../wrapping/wrap.ts';
+import { rewrap, takeWrapped } from '../wrapping/wrap.ts';
 
 const tokenField: PathSpec['fields'] = {
   token: { type: 'string', doc: "The wrapping token; absent, it is the request's own." },
@@ -54,7 +55,7 @@ function unwrap(call: Call): Reply {
   if (body === undefined) throw badRequest('wrapping token is not valid or does not exist');
   // For the audit, which wipes its own.
   return {
-    data: { json: Buffer.from(body) },
+    data: new RawJson(Buffer.from(body)),
     raw: { contentType: 'application/json', body },
     unwrappable: true,
   };
@@ -89,7 +90,7 @@ function lookup(call: Call): Reply {
 function rewrapToken(call: Call): Reply {
   const issued = rewrap(call.turn, call.core, wrappingToken(call));
   if (issued === undefined) throw badRequest('wrapping token is not valid or does not exist');
-  return { wrap: wrapInfoOf(issued), unwrappable: true };
+  return { wrapped: issued, unwrappable: true };
 }
 
 /** The wrapping token that is meant; the same refusal for whatever is none, so that nothing is told of other tokens. */

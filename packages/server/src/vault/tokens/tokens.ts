@@ -1,4 +1,5 @@
 import type { Turn } from '#journal';
+import { isRevoked } from '../lease/revoked.ts';
 import { walk } from '../records.ts';
 import {
   childPath,
@@ -16,7 +17,7 @@ import {
 export function findToken(turn: Turn, accessor: string): TokenEntry | undefined {
   const entry = tokenSpace(turn).read(entryPath(accessor), tokenCodec);
   if (entry === undefined || (entry.expiresAt !== 0 && entry.expiresAt <= turn.now)) return undefined;
-  return entry;
+  return isRevoked(turn, entry) ? undefined : entry;
 }
 
 export function addToken(turn: Turn, entry: TokenEntry): void {

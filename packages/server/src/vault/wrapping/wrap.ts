@@ -2,18 +2,11 @@ import type { Turn } from '#journal';
 import type { Reply } from '../backend.ts';
 import type { Core } from '../core.ts';
 import type { JsonObject } from '../fields.ts';
+import { wrappingPolicyName } from '../policies/wrapping-policy.ts';
 import { envelope } from '../request/render.ts';
 import { cubbyholePath, type TokenEntry } from '../tokens/entry.ts';
 import { type Issued, issue } from '../tokens/issue.ts';
 import { revokeToken } from '../tokens/tokens.ts';
-
-export const wrappingPolicyName = 'response-wrapping';
-
-/** Lets a wrapping token do the one thing it is for. */
-export const wrappingPolicyText = `
-path "cubbyhole/response" { capabilities = ["create", "read"] }
-path "sys/wrapping/unwrap" { capabilities = ["update"] }
-`;
 
 const maxWrapSeconds = 32 * 24 * 3600;
 
