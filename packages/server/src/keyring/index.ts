@@ -12,6 +12,7 @@ export type { Seal } from './seal.ts';
 export { createSeal, type SealConfig, type SealDeps } from './seals/create-seal.ts';
 export type { Quorum, QuorumStatus } from './seals/quorum.ts';
 export type { Rekey, RekeyOptions, RekeyStatus, RekeyStep } from './seals/rekey.ts';
+export { parseSeal } from './seals/seal-text.ts';
 export { parseShare } from './seals/share-text.ts';
 export type { Signer, SignerAlgorithm, SignerName } from './signers.ts';
 

@@ -224,6 +224,8 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
       if (row === undefined || split === undefined || row.sealKind !== shareSeals[0]?.kind) {
         throw row === undefined ? notInitialised() : opensItself();
       }
+      // Another's last share may have opened it meanwhile: this one must not be left over for the next time.
+      if (roots.isOpen()) return true;
       collector.add(share, nonce);
       if (collector.progress < split.threshold) return false;
       const shares = collector.take();
