@@ -2,6 +2,7 @@ import { parseDuration } from '../../duration.ts';
 import type { Fields } from '../../fields.ts';
 import { invalidSetting } from '../login.ts';
 import { checkClaimName } from './claims.ts';
+import { defaultLeeway } from './times.ts';
 
 export type BoundValue = string | number | boolean;
 
@@ -58,9 +59,9 @@ export function parseJwtRole(name: string, fields: Fields, hasBoundCidrs: boolea
     userClaimJsonPointer: fields.boolean('user_claim_json_pointer', false),
     groupsClaim: fields.text('groups_claim'),
     leeway: {
-      expirationSeconds: leeway(fields, 'expiration_leeway', 150),
-      notBeforeSeconds: leeway(fields, 'not_before_leeway', 150),
-      clockSkewSeconds: leeway(fields, 'clock_skew_leeway', 60),
+      expirationSeconds: leeway(fields, 'expiration_leeway', defaultLeeway.expirationSeconds),
+      notBeforeSeconds: leeway(fields, 'not_before_leeway', defaultLeeway.notBeforeSeconds),
+      clockSkewSeconds: leeway(fields, 'clock_skew_leeway', defaultLeeway.clockSkewSeconds),
     },
     maxAgeSeconds: fields.seconds('max_age', 0),
     oidcScopes: fields.list('oidc_scopes'),

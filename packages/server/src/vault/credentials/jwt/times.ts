@@ -1,9 +1,14 @@
 import { refusedLogin } from '../login.ts';
-import type { JwtRole } from './role.ts';
+import type { JwtRole, Leeway } from './role.ts';
 import type { Claims } from './token.ts';
 
 /** 9999-12-31T23:59:59Z; a later time is a mistake of units or a try to overflow somebody. */
 const maxNumericDate = 253_402_300_799;
+
+type TimeRules = Pick<JwtRole, 'leeway' | 'maxAgeSeconds'>;
+
+/** Vault's, in seconds. */
+export const defaultLeeway: Leeway = { expirationSeconds: 150, notBeforeSeconds: 150, clockSkewSeconds: 60 };
 
 /**
  * Refuses a token that is not valid now, by Vault's rules: of `exp`, `nbf` and `iat` one must be there; what is missing
@@ -11,7 +16,7 @@ const maxNumericDate = 253_402_300_799;
  * A clock of ours that jumps, in either direction, makes tokens end early or not yet begin; none lives longer than
  * by the jump backwards.
  */
-export function checkTimes(claims: Claims, role: JwtRole, nowSeconds: number): void {
+export function checkTimes(claims: Claims, role: TimeRules, nowSeconds: number): void {
   const iat = numericDate(claims, 'iat');
   const nbf = numericDate(claims, 'nbf');
   const exp = numericDate(claims, 'exp');
@@ -32,7 +37,7 @@ export function checkTimes(claims: Claims, role: JwtRole, nowSeconds: number): v
 }
 
 /** OpenID Connect Core 1.0 section 3.1.3.7, point 13: who asks for an age must check it. */
-function checkAge(claims: Claims, role: JwtRole, nowSeconds: number): void {
+function checkAge(claims: Claims, role: TimeRules, nowSeconds: number): void {
   if (role.maxAgeSeconds === 0) return;
   const authTime = numericDate(claims, 'auth_time');
   if (authTime === undefined) throw refused('no authentication time (auth_time) claim in token');
