@@ -19,17 +19,17 @@ try {
 
 /** Prints one JSON line on standard output when it is ready; everything else it says is log, on standard error. */
 async function serve(words: readonly string[]): Promise<void> {
-  const localAgent = words.includes('--local-agent');
-  const { config } = await loadConfig(sourcesOf(words.filter((word) => word !== '--local-agent')));
+  const [localAgent, dev] = [words.includes('--local-agent'), words.includes('--dev')];
+  const sources = sourcesOf(words.filter((word) => word !== '--local-agent' && word !== '--dev'));
+  const { config } = await loadConfig(sources);
   const log = createLog({ level: config.logLevel });
-  const sallyport = await compose(config, log, (reason) => {
+  const onDatabaseStopped = (reason: string): void => {
     log.error({ reason }, 'the database stopped; the server stops, and the next start recovers');
     process.exit(70);
-  });
-  const { url, bootstrapToken } = await sallyport.start({ localAgent });
-  process.stdout.write(
-    `${JSON.stringify({ ready: true, address: url, ...(bootstrapToken === undefined ? {} : { bootstrapToken }) })}\n`,
-  );
+  };
+  const sallyport = await compose(config, log, onDatabaseStopped, sources.env);
+  const { url, ...started } = await sallyport.start({ localAgent, dev });
+  process.stdout.write(`${JSON.stringify({ ready: true, address: url, ...started })}\n`);
   const stop = (): void => {
     sallyport.stop().then(
       () => process.exit(0),

@@ -8,12 +8,13 @@ import { createKeyring, fileSeal, type Keyring, keyringMigrations } from '#keyri
 import { createAudit, ledgerMigrations } from '#ledger';
 import { createIds, systemClock, systemRandom } from '#platform';
 import type { Backend } from '../src/vault/backend.ts';
+import { createEngines } from '../src/vault/engines.ts';
 import { createHandler } from '../src/vault/http/handler.ts';
 import { newMount } from '../src/vault/mounts/new-mount.ts';
 import { mountsOf, writeMounts } from '../src/vault/mounts/table.ts';
 import type { Sys } from '../src/vault/sys/ports.ts';
 import type { SealControl } from '../src/vault/sys/sealed.ts';
-import { backendsOf, createVault, type Vault } from '../src/vault/vault.ts';
+import { openVault as openServed, type Vault } from '../src/vault/vault.ts';
 import { openTestDb, type TestDb } from './database.ts';
 import { type FixedClock, fixedClock, silentLog } from './fakes.ts';
 
@@ -82,16 +83,20 @@ export async function openVault(
     alone: true,
   });
   await journal.open();
-  const vault = createVault({
+  const own = createEngines(random);
+  const vault = await openServed({
     journal,
     clock,
     random,
     log,
     // What a test does not use of the server as a whole, it does not give.
     sys: options.sys ?? ({} as Sys),
-    backends: backendsOf(options.secret ?? [], options.auth ?? []),
+    engines: {
+      ...own,
+      secret: new Map([...own.secret, ...byType(options.secret ?? [])]),
+      auth: new Map([...own.auth, ...byType(options.auth ?? [])]),
+    },
   });
-  await vault.open();
   await journal.run((turn) => {
     const environment = 'default/default';
     const mounts = [
@@ -142,6 +147,7 @@ export async function openVault(
     async close() {
       server.closeAllConnections();
       await new Promise((closed) => server.close(closed));
+      await vault.close();
       await journal.close();
       await keyring.close();
       await testDb.close();
@@ -152,6 +158,10 @@ export async function openVault(
 
 /** What a test does not say about sealing fails when it is asked. */
 const notSealable = {} as SealControl;
+
+function byType(backends: readonly Backend[]): ReadonlyArray<readonly [string, Backend]> {
+  return backends.map((backend) => [backend.type, backend]);
+}
 
 function safeJson(text: string): unknown {
   try {

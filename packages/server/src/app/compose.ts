@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { Fault } from '@sallyport/formats';
-import { createKeyring, fileSeal } from '#keyring';
+import { createKeyring, createSeal, parseSeal, type SealDeps } from '#keyring';
 import { createAudit } from '#ledger';
 import {
   type Config,
@@ -12,24 +12,23 @@ import {
   openDatabase,
   systemClock,
   systemRandom,
+  tlsFilesOf,
 } from '#platform';
 import { migrations } from './contexts.ts';
-import { createLife } from './life.ts';
+import { createLife, type StartOptions, type StartTokens } from './life.ts';
 
 export interface Sallyport {
   /** Throws while the server is sealed. */
   readonly http: HttpServer;
-  start(options: { readonly localAgent: boolean }): Promise<Started>;
+  start(options: StartOptions): Promise<Started>;
   /** Finishes requests in flight, then everything that runs, the keys and the database, in this order. */
   stop(): Promise<void>;
 }
 
-export interface Started {
+export interface Started extends StartTokens {
   readonly url: string;
   /** People have to bring shares before it does anything but say so. */
   readonly sealed: boolean;
-  /** Only while no administrator exists. */
-  readonly bootstrapToken?: string;
 }
 
 /**
@@ -40,6 +39,7 @@ export async function compose(
   config: Config,
   log: Log,
   onDatabaseStopped: (reason: string) => void,
+  environment: SealDeps['environment'] = {},
 ): Promise<Sallyport> {
   await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
   const [clock, random] = [systemClock, systemRandom];
@@ -47,14 +47,17 @@ export async function compose(
   const db = await openDatabase(databaseOf(config, onDatabaseStopped), log);
   await db.migrate(migrations);
   const audit = createAudit({ clock, ids });
+  const seal = (text: string) =>
+    createSeal(parseSeal(text, config.keyFile), { random, clock, log, fetch, environment });
   const keyring = createKeyring({
     db,
     audit,
     clock,
     random,
     ids,
-    seal: fileSeal(config.keyFile, random),
     log,
+    seal: seal(config.seal),
+    ...(config.previousSeal === undefined ? {} : { previousSeal: seal(config.previousSeal) }),
   });
   const listener = createListener({
     log,
@@ -64,6 +67,7 @@ export async function compose(
       port: config.listenPort,
       graceSeconds: config.stopGraceSeconds,
       maxConnections: config.connectionLimit,
+      tls: tlsFilesOf(config),
     },
   });
   const life = createLife({ config, log, clock, random, ids, db, audit, keyring, listener });
@@ -74,9 +78,9 @@ export async function compose(
       return life.opened.http;
     },
     async start(options) {
-      const { open, bootstrapToken } = await life.begin(options);
+      const { open, ...tokens } = await life.begin(options);
       const { url } = await listener.listen();
-      return { url, sealed: !open, ...(bootstrapToken === undefined ? {} : { bootstrapToken }) };
+      return { url, sealed: !open, ...tokens };
     },
     async stop() {
       await listener.stop();

@@ -26,7 +26,7 @@ import { createAttach } from './attach.ts';
 import { mountRoutes } from './http.ts';
 import { createJourney } from './journey.ts';
 import { enrolLocalAgent } from './local-agent.ts';
-import { openVault } from './open-vault.ts';
+import { openRecords } from './open-records.ts';
 import { createTimers } from './timers.ts';
 import { version } from './version.ts';
 
@@ -61,7 +61,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
   const logSigner = await keyring.signer('log');
   const ledger = createLedger({ db, clock, ids, signer: logSigner, origin: config.ledgerOrigin, log });
   const jobs = createJobs(db, log);
-  const { journal, vault } = await openVault(ground, { audit: ledger, sealedEvents: ledger.eventsOf }, sys);
+  const { journal, vault } = await openRecords(ground, { audit: ledger, sealedEvents: ledger.eventsOf }, sys);
   const identity = createIdentity({
     db,
     audit: ledger,
@@ -132,7 +132,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
   });
   const journalTimers = createTimers(log);
   journalTimers.every('journal.archive', 0.25, () => journal.archive());
-  journalTimers.every('vault.sweep', 1, () => vault.sweep());
+  journalTimers.every('vault.own-work', 1, () => vault.ownWork.some());
   jobs.every('registry.garbage', 3600, async () => {
     await registry.collectGarbage({ olderThanSeconds: 24 * 3600 });
   });
@@ -193,6 +193,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
       await http.stop();
       await journalTimers.stop();
       await jobs.stop();
+      await vault.close();
       await journal.close();
       await ledger.stop();
     },

@@ -1,17 +1,29 @@
 import type { SecretBytes } from '@sallyport/formats';
 import type { SealControl } from '#vault';
 import { type Ground, type Opened, openContexts } from './contexts.ts';
-import { openVault } from './open-vault.ts';
+import { openRecords } from './open-records.ts';
 import { createSys, factsOf } from './sys/sys.ts';
 import { createVaultDoor } from './vault-door.ts';
+
+export interface StartOptions {
+  /** Whether an agent beside the server gets a token. */
+  readonly localAgent: boolean;
+  /** For trying things out: `secret/` is mounted, and there is a root token. */
+  readonly dev?: boolean;
+}
+
+export interface StartTokens {
+  /** Only while no administrator exists. */
+  readonly bootstrapToken?: string;
+  /** Only with `dev`. */
+  readonly rootToken?: string;
+}
 
 /** From sealed to open and back. One step at a time: who seals while it opens waits until it is open. */
 export interface Life {
   readonly opened: Opened | undefined;
   /** Opens a keyring that opens itself; gives false where people have to bring shares. */
-  begin(options: {
-    readonly localAgent: boolean;
-  }): Promise<{ readonly open: boolean; readonly bootstrapToken?: string }>;
+  begin(options: StartOptions): Promise<StartTokens & { readonly open: boolean }>;
   end(): Promise<void>;
 }
 
@@ -19,7 +31,7 @@ export interface Life {
 const nothingSealed = async () => ({ events: [] });
 
 export function createLife(ground: Ground): Life {
-  const { keyring, log, clock, audit } = ground;
+  const { config, keyring, log, clock, audit } = ground;
   const facts = factsOf(ground);
   let opened: Opened | undefined;
   let localAgent = false;
@@ -63,15 +75,16 @@ export function createLife(ground: Ground): Life {
 
   async function firstRootToken(): Promise<string> {
     if (opened !== undefined) return await opened.vault.makeRootToken();
-    const { journal, vault } = await openVault(ground, { audit, sealedEvents: nothingSealed }, sys);
+    const { journal, vault } = await openRecords(ground, { audit, sealedEvents: nothingSealed }, sys);
     try {
       return await vault.makeRootToken();
     } finally {
+      await vault.close();
       await journal.close();
     }
   }
 
-  async function open(): Promise<{ readonly bootstrapToken?: string }> {
+  async function open(): Promise<StartTokens> {
     try {
       opened = await openContexts(ground, sys);
       const started = await opened.start({ localAgent });
@@ -103,7 +116,13 @@ export function createLife(ground: Ground): Life {
         ({ localAgent } = options);
         if ((await keyring.status()).byShares) return { open: false };
         await keyring.open();
-        return { open: true, ...(await open()) };
+        const tokens = await open();
+        if (options.dev !== true || opened === undefined) return { open: true, ...tokens };
+        return {
+          open: true,
+          ...tokens,
+          rootToken: await opened.vault.prepareDev(config.devRootToken?.exposeUtf8()),
+        };
       }),
     end: () => inTurn(close),
   };

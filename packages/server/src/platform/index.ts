@@ -5,6 +5,7 @@ export { type Database, type DatabaseConfig, databaseOf, openDatabase, tablesOf 
 export { collectBody } from './http/body.ts';
 export { createListener, type Listener } from './http/front/listener.ts';
 export { peerCertificateOf } from './http/front/peer.ts';
+export { tlsFilesOf } from './http/front/tls-files.ts';
 export { createHttp, type HttpConfig, type HttpDeps, type HttpServer } from './http/server.ts';
 export {
   type Access,

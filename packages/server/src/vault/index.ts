@@ -1,5 +1,4 @@
-export { approleBackend } from './auth/approle/backend.ts';
 export { createHandler } from './http/handler.ts';
 export type { ServerFacts, Sys } from './sys/ports.ts';
 export { answerSealed, type SealControl } from './sys/sealed.ts';
-export { backendsOf, createVault, type Vault, type VaultDeps } from './vault.ts';
+export { openVault, type Vault, type VaultDeps } from './vault.ts';

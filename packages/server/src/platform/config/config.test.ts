@@ -63,7 +63,7 @@ describe('loadConfig', () => {
   it('has no default for a secret', () => {
     const secrets = optionList.filter(([, option]) => option.secret === true);
 
-    expect(secrets.map(([name]) => name)).toEqual(['databaseUrl']);
+    expect(secrets.map(([name]) => name)).toEqual(['databaseUrl', 'devRootToken']);
     expect(secrets.every(([, option]) => option.default === undefined)).toBe(true);
   });
 

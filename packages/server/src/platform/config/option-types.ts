@@ -60,6 +60,14 @@ export const optionTypes = {
       return url !== null && /^postgres(ql)?:$/.test(url.protocol) ? SecretBytes.fromUtf8(text) : undefined;
     },
   } satisfies OptionType<SecretBytes>,
+  seal: matching(
+    /^[a-z0-9]{1,20}(\?[^\s]{1,2000})?$/,
+    'a seal such as file, shamir or awskms?region=…&key_id=…',
+  ),
+  secretText: {
+    expected: 'a text of 1 to 1024 visible characters',
+    parse: (text) => (/^[!-~]{1,1024}$/.test(text) ? SecretBytes.fromUtf8(text) : undefined),
+  } satisfies OptionType<SecretBytes>,
   // c2sp.org/tlog-checkpoint: a schema-less URL without spaces; the bare host name also names the log's key.
   origin: matching(
     /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,

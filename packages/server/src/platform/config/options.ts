@@ -81,10 +81,26 @@ export const options = {
     default: '10',
     doc: 'Connections to PostgreSQL of one server. The embedded database has one.',
   },
+  seal: {
+    type: 'seal',
+    default: 'file',
+    doc: 'What protects the root key while the server is down: `file` (`key_file`), `shamir` (people bring shares), `pkcs11?library=…&token_label=…&key_label=…&mechanism=aes-gcm`, `awskms?region=…&key_id=…`, `gcpckms?key=…`, `azurekeyvault?vault_url=…&key=…` or `transit?address=…&key=…`. Credentials come from where each service keeps them.',
+  },
+  previousSeal: {
+    type: 'seal',
+    default: undefined,
+    doc: 'The seal before a change of `seal`: the root key is moved from it, and is proven to open under the new one first.',
+  },
+  devRootToken: {
+    type: 'secretText',
+    default: undefined,
+    secret: true,
+    doc: 'The root token of a server that was started with --dev. For trying things out only.',
+  },
   keyFile: {
     type: 'path',
     default: below('root.key'),
-    doc: 'The root key, made on the first start with mode 0600. Without it nothing that was encrypted can be read: back it up apart from the data.',
+    doc: 'The root key of the seal `file`, made on the first start with mode 0600. Without it nothing that was encrypted can be read: back it up apart from the data.',
   },
   registryDirectory: {
     type: 'path',

@@ -2,7 +2,7 @@ import { badRequest, permissionDenied } from '../errors.ts';
 import type { Caller } from '../request/caller.ts';
 import { type Mount, systemEnvironment } from './mount.ts';
 
-const defaultEnvironment = 'default/default';
+export const defaultEnvironment = 'default/default';
 const everywhere = '*';
 // What the keyring takes for the scope of an environment.
 const name = /^[a-z0-9-]{1,63}\/[a-z0-9-]{1,63}$/;

@@ -1,10 +1,9 @@
 import { createJournal, type Journal, type JournalDeps } from '#journal';
-import { createVault, type Sys, type Vault } from '#vault';
-import { vaultBackends } from './backends.ts';
+import { openVault, type Sys, type Vault } from '#vault';
 import type { Ground } from './contexts.ts';
 
-/** The records and what answers from them; the keyring is open. */
-export async function openVault(
+/** The records and what answers from them; the keyring is open. Close the vault first, then the journal. */
+export async function openRecords(
   { config, log, clock, random, db, keyring }: Ground,
   ledger: Pick<JournalDeps, 'audit' | 'sealedEvents'>,
   sys: Sys,
@@ -21,9 +20,7 @@ export async function openVault(
   });
   await journal.open();
   try {
-    const vault = createVault({ journal, clock, random, log, sys, backends: vaultBackends() });
-    await vault.open();
-    return { journal, vault };
+    return { journal, vault: await openVault({ journal, clock, random, log, sys }) };
   } catch (error) {
     await journal.close();
     throw error;
