@@ -113,6 +113,8 @@ export async function openJournalFile(deps: JournalFileDeps): Promise<JournalFil
     const later = all.findIndex((name) => firstPlace(name) > after.place);
     let last = after;
     for (const name of all.slice(Math.max(0, (later < 0 ? all.length : later) - 1))) {
+      // What follows is being written: a new file may not even have its head.
+      if (last.place >= until) return;
       const path = join(directory, name);
       const source = await open(path, 'r');
       try {
@@ -124,7 +126,6 @@ export async function openJournalFile(deps: JournalFileDeps): Promise<JournalFil
         let here = known ?? { link: head, name, offset: fileHeadBytes };
         if (here.link.place === last.place) requireSame(path, here.link, last);
         for await (const frame of readFrames(source, here.offset, size, here.link)) {
-          // A frame that is just being written is not there yet.
           if (frame.place > until) return;
           here = {
             link: { place: frame.place, chain: Uint8Array.from(frame.chain) },
