@@ -47,34 +47,36 @@ describe('a password', () => {
   });
 
   it('of nobody takes as long as one of somebody, and is never right', async () => {
-    const costly = createPasswords({ randomBytes });
-    const record = await costly.hash(secret('a'));
+    const slower = createPasswords({
+      randomBytes,
+      cost: { cost: 2 ** 13, blockSize: 8, parallelization: 1 },
+    });
+    const record = await slower.hash(secret('a'));
     const time = async (of: PasswordRecord | undefined) => {
       const started = performance.now();
-      expect(await costly.verify(of, secret('b'))).toBe(false);
+      expect(await slower.verify(of, secret('b'))).toBe(false);
       return performance.now() - started;
     };
-    const median = async (of: PasswordRecord | undefined) => {
-      const times: number[] = [];
-      for (let i = 0; i < 5; i++) times.push(await time(of));
-      return times.sort((a, b) => a - b)[2] ?? 0;
-    };
+    const times: Array<readonly [nobody: number, somebody: number]> = [];
+    // In turns, so that both meet the same load of the machine.
+    for (let i = 0; i < 9; i++) times.push([await time(undefined), await time(record)]);
 
-    const ratio = (await median(undefined)) / (await median(record));
+    const ratios = times.map(([nobody, somebody]) => nobody / somebody).sort((a, b) => a - b);
 
-    expect(ratio).toBeGreaterThan(0.4);
-    expect(ratio).toBeLessThan(2.5);
+    expect(ratios[4]).toBeGreaterThan(0.4);
+    expect(ratios[4]).toBeLessThan(2.5);
   });
 
   it('is hashed with the bytes of its text and in whole', async () => {
     const long = 'ä'.repeat(500);
-    const record = await passwords.hash(secret(long));
+    const real = createPasswords({ randomBytes });
+    const record = await real.hash(secret(long));
     const { salt, hash, cost: N, blockSize: r, parallelization: p } = record;
 
     expect(hash).toBe(
       scryptSync(long, Buffer.from(salt, 'base64'), 32, { N, r, p, maxmem: 2 ** 26 }).toString('base64'),
     );
-    expect(await passwords.verify(record, secret(`${long.slice(0, -1)}a`))).toBe(false);
+    expect(await real.verify(record, secret(`${long.slice(0, -1)}a`))).toBe(false);
   });
 
   it('has a bounded length', async () => {
@@ -120,7 +122,7 @@ describe('a flood of logins', () => {
   });
 
   it('does not stop the main thread', async () => {
-    const costly = createPasswords({ randomBytes });
+    const costly = createPasswords({ randomBytes, cost: { ...cost, cost: 2 ** 14 } });
     const record = await costly.hash(secret('a'));
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
@@ -128,7 +130,7 @@ describe('a flood of logins', () => {
     await Promise.all(logins);
     clearInterval(timer);
 
-    expect(ticks).toBeGreaterThan(20);
+    expect(ticks).toBeGreaterThan(10);
   });
 
   it('gives its place on when one of them fails', async () => {

@@ -26,7 +26,7 @@ export interface Passwords {
   verify(record: PasswordRecord | undefined, password: SecretBytes): Promise<boolean>;
 }
 
-/** 32 MiB and about 0.1 s per password: one of the equivalent settings of OWASP's password storage cheat sheet. */
+/** 32 MiB and some tenths of a second per password: one of the equal settings of OWASP's password storage cheat sheet. */
 const passwordCost: PasswordCost = { cost: 2 ** 15, blockSize: 8, parallelization: 3 };
 const hashBytes = 32;
 const saltBytes = 16;

@@ -4,11 +4,11 @@ import type { BoundValue, JwtRole } from './role.ts';
 import type { Claims } from './token.ts';
 
 const maxGroups = 1000;
-const pointerPattern = /^(?:\/(?:[^~]|~[01])*)*$/;
+const escapesPattern = /^(?:[^~]|~[01])*$/;
 
 /** Refuses a name of a claim that begins as a JSON pointer and is none: it would never find anything. */
 export function checkClaimName(name: string): void {
-  if (name.length > 512 || (name.startsWith('/') && !pointerPattern.test(name)))
+  if (name.length > 512 || (name.startsWith('/') && !escapesPattern.test(name)))
     throw invalidSetting('expected names of claims of at most 512 characters, pointers as in RFC 6901');
 }
 
