@@ -19,14 +19,24 @@ export interface Household {
   stop(): Promise<void>;
 }
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const tailLines = 12;
 
-/** Without `logDirectory` the programs log on our own standard error. */
-export function createHousehold(out: Printer, logDirectory: string | undefined): Household {
+/**
+ * Without `logDirectory` the programs log on our own standard error. SIGHUP ends everything, as a terminal that closes
+ * means it to, unless it is passed on: to a service it says that files have to be opened again.
+ */
+export function createHousehold(
+  out: Printer,
+  logDirectory: string | undefined,
+  onHangUp: 'stop' | 'pass on' = 'stop',
+): Household {
   const running: { readonly program: Program; readonly child: ChildProcess }[] = [];
   const asked = new Promise<'asked'>((resolve) => {
-    for (const signal of signals) process.on(signal, () => resolve('asked'));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve('asked'));
+    process.on('SIGHUP', () => {
+      if (onHangUp === 'stop') resolve('asked');
+      else for (const { child } of running) child.kill('SIGHUP');
+    });
   });
 
   async function stop(): Promise<void> {

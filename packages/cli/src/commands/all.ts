@@ -20,11 +20,13 @@ import { secretGet, secretList, secretPut } from './secret/secret.ts';
 import { completionCommand } from './server/completion.ts';
 import { config } from './server/config.ts';
 import { doctor } from './server/doctor.ts';
+import { server } from './server/server.ts';
 import { up } from './server/up.ts';
 
 /** Every command, in the order of a first day. */
 export const commands: readonly Command[] = [
   up,
+  server,
   login,
   whoami,
   init,

@@ -1,9 +1,10 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Fault } from '@sallyport/formats';
 import type { Command, Invocation } from '../../command.ts';
 import { createHousehold } from '../../household.ts';
 import { runProgram } from '../../programs.ts';
+import { listenFlags } from './listen.ts';
 
 export const up: Command = {
   name: ['up'],
@@ -12,6 +13,10 @@ export const up: Command = {
     data: { type: 'string', value: 'DIR', doc: 'where everything is kept (also SALLYPORT_DATA)' },
     listen: { type: 'string', value: 'HOST:PORT', doc: 'address of the server, default 127.0.0.1:7270' },
     config: { type: 'string', value: 'FILE', doc: 'configuration file of the server' },
+    dev: {
+      type: 'boolean',
+      doc: 'for trying things out: versioned secrets at secret/, a root token (SALLYPORT_DEV_ROOT_TOKEN names it), no agent; without --data nothing is kept',
+    },
     'no-agent': { type: 'boolean', doc: 'start the server only' },
     verbose: {
       type: 'boolean',
@@ -20,16 +25,32 @@ export const up: Command = {
     },
   },
   handlesSignals: true,
-  examples: ['sally up', 'sally up --data ./.sallyport --listen 127.0.0.1:9000', 'sally up --verbose'],
+  examples: [
+    'sally up',
+    'sally up --dev',
+    'sally up --data ./.sallyport --listen 127.0.0.1:9000',
+    'sally up --verbose',
+  ],
   run,
 };
 
 async function run(invocation: Invocation): Promise<number> {
-  const { out, settings } = invocation;
+  const { settings } = invocation;
   // Whole: server and agent run elsewhere, and give parts of it to sandboxes that have a root of their own.
-  const data = resolve(invocation.flag('data') ?? settings.dataDirectory);
+  const dev = invocation.on('dev');
+  const kept = dev ? invocation.flag('data') : (invocation.flag('data') ?? settings.dataDirectory);
+  const data = kept === undefined ? mkdtempSync(join(tmpdir(), 'sallyport-dev-')) : resolve(kept);
+  try {
+    return await runIn(invocation, data, dev);
+  } finally {
+    if (kept === undefined) rmSync(data, { recursive: true, force: true });
+  }
+}
+
+async function runIn(invocation: Invocation, data: string, dev: boolean): Promise<number> {
+  const { out } = invocation;
   const listen = listenFlags(invocation.flag('listen'));
-  const withAgent = !invocation.on('no-agent');
+  const withAgent = !dev && !invocation.on('no-agent');
   mkdirSync(data, { recursive: true, mode: 0o700 });
   // A missing sandbox is found before anything is started: a step never runs without one.
   if (withAgent && (await runProgram(invocation, 'agent', ['ensure-sandbox'])) !== 0) return 1;
@@ -39,7 +60,7 @@ async function run(invocation: Invocation): Promise<number> {
   const started = out.progress(`starting in ${data}`);
   try {
     const server = await household.start('server', [
-      '--local-agent',
+      dev ? '--dev' : '--local-agent',
       '--data-directory',
       data,
       ...listen,
@@ -49,23 +70,16 @@ async function run(invocation: Invocation): Promise<number> {
     const agent = withAgent && server !== undefined ? agentFlags(address, data) : undefined;
     const up = agent === undefined ? server : await household.start('agent', agent);
     started();
-    if (server !== undefined && up !== undefined)
-      announce(invocation, address, server['bootstrapToken'], data);
+    if (server !== undefined && up !== undefined) {
+      if (dev) announceDev(invocation, address, String(server['rootToken']));
+      else announce(invocation, address, server['bootstrapToken'], data);
+    }
   } catch (error) {
     started();
     await household.stop();
     throw error;
   }
   return household.untilStopped();
-}
-
-function listenFlags(listen: string | undefined): readonly string[] {
-  if (listen === undefined) return [];
-  const [, host, port] = /^(.+):([0-9]{1,5})$/.exec(listen) ?? [];
-  if (host === undefined || port === undefined) {
-    throw new Fault('invalid', 'cli.usage', `expected --listen to be HOST:PORT, got '${listen}'`);
-  }
-  return ['--listen-host', host.replace(/^\[|\]$/g, ''), '--listen-port', port];
 }
 
 function agentFlags(address: string, data: string): readonly string[] {
@@ -96,4 +110,18 @@ function announce({ out, on }: Invocation, address: string, token: unknown, data
       ].join('\n'),
   );
   out.note(on('verbose') ? 'Ctrl-C stops' : `logs are in ${join(data, 'logs')}; Ctrl-C stops`);
+}
+
+function announceDev({ out }: Invocation, address: string, rootToken: string): void {
+  out.line({ ready: true, address, rootToken }, () =>
+    [
+      `ready on ${address}, unsealed, with versioned secrets at secret/`,
+      '',
+      `  export VAULT_ADDR=${address}`,
+      `  export VAULT_TOKEN=${rootToken}`,
+      '',
+      'any client of Vault works with these; a dev server is for trying things out, not for secrets',
+    ].join('\n'),
+  );
+  out.note('Ctrl-C stops');
 }
