@@ -1,4 +1,5 @@
 import { type Command, commonFlags, type Flag } from '../../packages/cli/src/command.ts';
+import { argumentWord } from '../../packages/cli/src/help.ts';
 
 /** docs/cli.md, made from the table of commands that the program itself reads its input with. */
 export function cliDoc(commands: readonly Command[]): string {
@@ -9,7 +10,7 @@ function section(command: Command): string {
   const title = `sally ${command.name.join(' ')}`;
   const args = command.args ?? [];
   const flags = Object.entries(command.flags ?? {});
-  const usage = [title, ...args.map(argument), ...(flags.length === 0 ? [] : ['[flags]'])].join(' ');
+  const usage = [title, ...args.map(argumentWord), ...(flags.length === 0 ? [] : ['[flags]'])].join(' ');
   const rows = [...args.map((each) => [`\`${each.name}\``, each.doc] as const), ...flags.map(flagRow)];
   return [
     `## ${title}`,
@@ -28,10 +29,6 @@ function section(command: Command): string {
     '```',
     '',
   ].join('\n');
-}
-
-function argument({ name, optional }: NonNullable<Command['args']>[number]): string {
-  return optional ? `[${name}]` : name;
 }
 
 function flagRow([name, flag]: readonly [string, Flag]): readonly [string, string] {

@@ -16,6 +16,8 @@ export interface Flag {
 export interface Argument {
   readonly name: string;
   readonly optional?: boolean;
+  /** As many as are given; only the last one may be. */
+  readonly many?: boolean;
   /** Words it may be, beside names that only the server knows. */
   readonly values?: readonly string[];
   readonly doc: string;
@@ -89,7 +91,7 @@ export function readInput(command: Command, words: readonly string[]): ParsedInp
   if (parsed.values['help'] !== true && given.length < required) {
     throw usage(command, `expected ${declared[given.length]?.name ?? 'an argument'}, got nothing`);
   }
-  if (given.length > declared.length) {
+  if (given.length > declared.length && declared.at(-1)?.many !== true) {
     throw usage(command, `unexpected argument '${given[declared.length] ?? ''}'`);
   }
   return { args: given, values: parsed.values };

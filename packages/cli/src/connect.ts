@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { Fault } from '@sallyport/formats';
 import { type Client, createClient, type Place } from '@sallyport/sdk';
 import type { Flag, Invocation } from './command.ts';
+import type { Printer } from './printer.ts';
 
 /** A client for the server and token that the settings name. */
 export function connect(invocation: Invocation): Client {
@@ -15,9 +16,7 @@ export function connect(invocation: Invocation): Client {
 /** A client with that token, or with none: for signing in, and for what the server tells everybody. */
 export function open({ out, settings }: Invocation, token?: string): Client {
   const { address } = settings;
-  if (token !== undefined && goesOpenly(address)) {
-    out.warn(`the token travels unencrypted to ${address}: use https`);
-  }
+  if (token !== undefined) warnIfOpen(out, address);
   return createClient({
     address,
     ...(token === undefined ? {} : { token }),
@@ -30,6 +29,10 @@ export function open({ out, settings }: Invocation, token?: string): Client {
       }
     },
   });
+}
+
+export function warnIfOpen(out: Printer, address: string): void {
+  if (goesOpenly(address)) out.warn(`the token travels unencrypted to ${address}: use https`);
 }
 
 function goesOpenly(address: string): boolean {

@@ -27,19 +27,35 @@ export function dispatch(commands: readonly Command[], argv: readonly string[]):
       words: [...before, ...own, ...(rest[0] === 'help' ? ['--help'] : [])],
     };
   }
-  const [first, second] = words;
+  const [first] = words;
   if (first === undefined) {
     if (helped) return { kind: 'help', commands };
     throw usage('expected a command, got nothing');
   }
-  const group = commands.filter(({ name }) => name[0] === first);
-  if (group.length === 0) throw unknown(first, [...new Set(commands.map(({ name }) => name[0] ?? ''))]);
-  if (helped || second === '--help' || second === '-h') return { kind: 'help', commands: group };
-  const verbs = group.flatMap(({ name }) => name[1] ?? []);
-  if (second === undefined || second.startsWith('-')) {
-    throw usage(`expected one of ${group.map(({ name }) => `'sally ${name.join(' ')}'`).join(', ')}`);
+  const { group, depth } = deepest(commands, words);
+  if (depth === 0) throw unknown(first, [...new Set(commands.map(({ name }) => name[0] ?? ''))]);
+  const next = words[depth];
+  if (helped || next === '--help' || next === '-h') return { kind: 'help', commands: group };
+  const verbs = [...new Set(group.flatMap(({ name }) => name[depth] ?? []))];
+  const named = words.slice(0, depth).join(' ');
+  if (next === undefined || next.startsWith('-')) {
+    throw usage(`expected one of ${verbs.map((verb) => `'sally ${named} ${verb}'`).join(', ')}`);
   }
-  throw unknown(second, verbs, first);
+  throw unknown(next, verbs, named);
+}
+
+/** The commands that share as many first words as there are, and how many those are. */
+function deepest(
+  commands: readonly Command[],
+  words: readonly string[],
+): { readonly group: readonly Command[]; readonly depth: number } {
+  let [group, depth] = [commands, 0];
+  for (const word of words) {
+    const inside = group.filter(({ name }) => name[depth] === word && name.length > depth + 1);
+    if (inside.length === 0) break;
+    [group, depth] = [inside, depth + 1];
+  }
+  return { group, depth };
 }
 
 function split(argv: readonly string[]): { before: readonly string[]; rest: readonly string[] } {

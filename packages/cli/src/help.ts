@@ -1,8 +1,8 @@
-import { type Command, commonFlags, type Flag } from './command.ts';
+import { type Argument, type Command, commonFlags, type Flag } from './command.ts';
 
 /** The help of one command: usage, arguments, flags, examples. */
 export function commandHelp(command: Command): string {
-  const words = (command.args ?? []).map(({ name, optional }) => (optional ? `[${name}]` : name));
+  const words = (command.args ?? []).map(argumentWord);
   const lines = [
     `usage: sally ${[...command.name, ...words].join(' ')} [flags]`,
     '',
@@ -23,7 +23,7 @@ export function commandHelp(command: Command): string {
 
 /** The overview: every command in a line. */
 export function overview(commands: readonly Command[]): string {
-  const rows = commands.map((command): [string, string] => [command.name.join(' '), command.summary]);
+  const rows = folded(commands);
   return [
     'usage: sally COMMAND [flags]',
     '',
@@ -37,6 +37,26 @@ export function overview(commands: readonly Command[]): string {
     'exit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 not found, 5 refused by policy, 6 integrity',
     '',
   ].join('\n');
+}
+
+/** Verbs of a group within a group share a line: `vault token` with create, lookup, renew, revoke. */
+function folded(commands: readonly Command[]): ReadonlyArray<readonly [string, string]> {
+  const rows = new Map<string, string>();
+  for (const { name, summary } of commands) {
+    const left = name.slice(0, 2).join(' ');
+    const verb = name[2];
+    const before = rows.get(left);
+    rows.set(left, verb === undefined ? summary : before === undefined ? verb : `${before}, ${verb}`);
+  }
+  // A group that is asked for alone is shown verb by verb.
+  const alone = rows.size === 1 && commands.length > 1;
+  return alone ? commands.map(({ name, summary }) => [name.join(' '), summary] as const) : [...rows];
+}
+
+/** `PATH`, `[PATH]`, `KEY…`: as the usage line has it. */
+export function argumentWord({ name, optional, many }: Argument): string {
+  const word = many ? `${name}...` : name;
+  return optional ? `[${word}]` : word;
 }
 
 function flagRow([name, flag]: [string, Flag]): [string, string] {

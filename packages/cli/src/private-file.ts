@@ -1,11 +1,11 @@
-import { closeSync, existsSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Fault } from '@sallyport/formats';
 
 /** A new file that only its owner can read, made before its content exists: no secret is lost for want of a place. */
 export interface PrivateFile {
   readonly path: string;
-  finish(content: string): void;
+  finish(content: string | Uint8Array): void;
   remove(): void;
 }
 
@@ -28,7 +28,7 @@ export function writeNewPrivately(file: string): PrivateFile {
   return {
     path,
     finish(content) {
-      writeSync(descriptor, content);
+      writeFileSync(descriptor, content);
       closeSync(descriptor);
     },
     remove() {

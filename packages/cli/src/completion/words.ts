@@ -15,7 +15,7 @@ export interface Offer {
 }
 
 export function offersOf(commands: readonly Command[]): readonly Offer[] {
-  return commands.map(({ name, summary, args, flags }) => ({
+  return groups(commands).map(({ name, summary, args, flags }) => ({
     name,
     summary,
     flags: Object.entries({ ...flags, ...commonFlags }).flatMap(([word, { doc, short, type }]) => [
@@ -24,6 +24,27 @@ export function offersOf(commands: readonly Command[]): readonly Offer[] {
     ]),
     values: args?.[0]?.values ?? [],
   }));
+}
+
+/** A shell offers two words and then values: verbs of a group within a group are the values of its second word. */
+function groups(
+  commands: readonly Command[],
+): readonly Pick<Command, 'name' | 'summary' | 'args' | 'flags'>[] {
+  const inner = commands.filter(({ name }) => name.length > 2);
+  const heads = new Map(inner.map(({ name }) => [name.slice(0, 2).join(' '), name.slice(0, 2)]));
+  return [
+    ...commands.filter(({ name }) => name.length <= 2),
+    ...[...heads.values()].map((name) => {
+      const own = inner.filter((command) => name.every((word, index) => command.name[index] === word));
+      const verbs = own.map((command) => command.name[2] ?? '');
+      return {
+        name,
+        summary: verbs.join(', '),
+        args: [{ name: 'VERB', values: verbs, doc: 'what to do' }],
+        flags: Object.assign({}, ...own.map(({ flags }) => flags)),
+      };
+    }),
+  ];
 }
 
 /** The first words of all commands, each with the second words that may follow it. */
