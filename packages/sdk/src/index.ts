@@ -16,6 +16,7 @@ export type { Answer } from './vault/answer.ts';
 export type { VaultCall } from './vault/calls.ts';
 export { createVaultClient, type VaultClient, type VaultClientOptions } from './vault/client.ts';
 export { caFromEnvironment, fromEnvironment, loginFromEnvironment } from './vault/from-environment.ts';
+export { type JsonPlace, placesOf, unescaped } from './vault/json-bytes.ts';
 export type { NewSecret } from './vault/kv.ts';
 export { appRoleLogin } from './vault/login/approle.ts';
 export { givenJwt, jwtFile, jwtLogin, kubernetesLogin } from './vault/login/jwt.ts';

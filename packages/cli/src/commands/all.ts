@@ -22,6 +22,7 @@ import { config } from './server/config.ts';
 import { doctor } from './server/doctor.ts';
 import { server } from './server/server.ts';
 import { up } from './server/up.ts';
+import { vaultCommands } from './vault/all.ts';
 
 /** Every command, in the order of a first day. */
 export const commands: readonly Command[] = [
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   secretPut,
   secretGet,
   secretList,
+  ...vaultCommands,
   run,
   runs,
   logs,
