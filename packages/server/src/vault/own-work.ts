@@ -3,6 +3,7 @@ import type { Journal, Turn } from '#journal';
 import type { Exchange } from './audit/exchange.ts';
 import type { Engines } from './engines.ts';
 import { revokeSome } from './lease/revocation.ts';
+import { revocations } from './lease/revoked.ts';
 import { scopeOfEnvironment } from './mounts/mount.ts';
 import { removeSome } from './mounts/removed.ts';
 import { mountsOf } from './mounts/table.ts';
@@ -72,7 +73,7 @@ export function createOwnWork({ journal, engines, lines }: OwnWorkDeps): OwnWork
       );
       const revoked = await inTurn(
         'sys/leases/revoke-prefix',
-        (turn) => revokeSome(turn, 1) > 0,
+        (turn) => revocations(turn).length > 0,
         (turn) => revokeSome(turn, portion),
       );
       const removed = await inTurn(

@@ -3,7 +3,7 @@ import type { Random } from '#platform';
 import { type Call, type PathSpec, prepared, type Reply } from '../backend.ts';
 import { badRequest } from '../errors.ts';
 import type { JsonObject } from '../fields.ts';
-import { issue } from '../tokens/issue.ts';
+import { issueRoot } from '../tokens/root.ts';
 import { requireRightToEnd } from './ceremony-right.ts';
 
 /** With 24 letters: clients check that their one-time password is as long as the token will be. */
@@ -125,24 +125,8 @@ async function bring({ fields, core }: Call, otps: Map<string, string>): Promise
 
 function decide(call: Call, { status, otp }: Brought): Reply {
   if (otp === undefined) return { data: { ...statusOf(status), started: true }, bare: true };
-  const { token } = issue(call.turn, call.core, {
-    type: 'service',
-    path: 'auth/token/root',
-    displayName: 'root',
-    policies: ['root'],
-    meta: {},
-    numUses: 0,
-    orphan: true,
-    entityId: '',
-    ttl: 0,
-    maxTtl: 0,
-    explicitMaxTtl: 0,
-    period: 0,
-    renewable: false,
-    boundCidrs: [],
-    environments: ['*'],
-    chosen: servicePrefix + randomLetters(call.core.random, secretLength),
-  });
+  const chosen = servicePrefix + randomLetters(call.core.random, secretLength);
+  const { token } = issueRoot(call.turn, call.core, chosen);
   const encoded = xor(Buffer.from(token), otp).toString('base64').replace(/=+$/, '');
   const done = { started: true, complete: true, encoded_token: encoded, encoded_root_token: encoded };
   return { data: { ...statusOf(status), ...done }, bare: true };

@@ -9,6 +9,11 @@ import { shareTexts } from './share-texts.ts';
 
 type Target = RekeyStatus['target'];
 
+/** What the client of the ceremony asked for. In memory of this process, as the ceremony is. */
+interface Client {
+  verifies: boolean;
+}
+
 const open = { reason: 'the shares are the right; a token may be what nobody has' } as const;
 
 /**
@@ -36,8 +41,7 @@ export function rekeyPaths(): readonly PathSpec[] {
 }
 
 function pathsOf(path: string, target: Target): PathSpec[] {
-  /** Ceremonies, by nonce, in which the client asked to verify itself. Of this process, as the ceremony is. */
-  const verifiedByClient = new Set<string>();
+  const client: Client = { verifies: false };
   const fields: PathSpec['fields'] = {
     key: { type: 'string', doc: 'A share, in hexadecimal or base64.' },
     nonce: { type: 'string', doc: 'Names the ceremony.' },
@@ -57,13 +61,13 @@ function pathsOf(path: string, target: Target): PathSpec[] {
       },
       on: {
         read: prepared({
-          prepare: ({ core }) => statusOf(core.sys, target),
+          prepare: ({ core }) => statusOf(core.sys, target, client),
           decide: (_call, data) => ({ data, bare: true }),
         }),
         update: prepared({
           prepare: async (call) => {
-            await start(call, target, verifiedByClient);
-            return await statusOf(call.core.sys, target);
+            await start(call, target, client);
+            return await statusOf(call.core.sys, target, client);
           },
           decide: (_call, data) => ({ data, bare: true }),
         }),
@@ -82,8 +86,8 @@ function pathsOf(path: string, target: Target): PathSpec[] {
               call.core.sys.keyring.rekey.prove(share, nonce),
             );
             return step.shares === undefined
-              ? { data: await statusOf(call.core.sys, target) }
-              : { ...proven(step, step.shares, verifiedByClient), data: undefined };
+              ? { data: await statusOf(call.core.sys, target, client) }
+              : { ...proven(step, step.shares, client), data: undefined };
           },
           decide: (call, told): Reply =>
             told.data === undefined
@@ -129,7 +133,7 @@ function pathsOf(path: string, target: Target): PathSpec[] {
   ];
 }
 
-async function start(call: Call, target: Target, verifiedByClient: Set<string>): Promise<void> {
+async function start(call: Call, target: Target, client: Client): Promise<void> {
   const { fields, core, caller } = call;
   if (fields.list('pgp_keys').length > 0 || fields.boolean('backup', false)) {
     throw badRequest('expected no pgp_keys and no backup: shares are not encrypted here and never kept');
@@ -140,8 +144,7 @@ async function start(call: Call, target: Target, verifiedByClient: Set<string>):
   };
   const actor = { kind: 'person' as const, id: caller?.token.accessor ?? 'share-holders' };
   const step = await core.sys.keyring.rekey.start({ ...split, target, verify: true }, actor);
-  verifiedByClient.clear();
-  if (fields.boolean('require_verification', false)) verifiedByClient.add(step.status.nonce);
+  client.verifies = fields.boolean('require_verification', false);
   if (step.shares === undefined) return;
   // Nobody held shares before, so there is nothing to bring, and no answer of this path that could hold the new ones.
   for (const share of step.shares) share.wipe();
@@ -150,9 +153,8 @@ async function start(call: Call, target: Target, verifiedByClient: Set<string>):
 }
 
 /** The answer with the new shares, and what to do when it is written down. */
-function proven(step: RekeyStep, shares: readonly SecretBytes[], verifiedByClient: Set<string>) {
-  const byClient = verifiedByClient.size > 0;
-  verifiedByClient.clear();
+function proven(step: RekeyStep, shares: readonly SecretBytes[], client: Client) {
+  const byClient = client.verifies;
   const { nonce, threshold } = step.status;
   const texts = shareTexts(shares);
   const kept = byClient ? [] : shares.slice(0, threshold);
@@ -199,7 +201,7 @@ function ender(target: Target, end: (sys: Sys) => void): Handler {
   });
 }
 
-async function statusOf({ keyring }: Sys, target: Target): Promise<JsonObject> {
+async function statusOf({ keyring }: Sys, target: Target, client: Client): Promise<JsonObject> {
   const now = keyring.rekey.status();
   const own = now.started && now.target === target;
   const waiting = own && now.stage === 'verify';
@@ -212,7 +214,7 @@ async function statusOf({ keyring }: Sys, target: Target): Promise<JsonObject> {
     required: (await keyring.status()).threshold,
     pgp_fingerprints: null,
     backup: false,
-    verification_required: own && now.verify,
+    verification_required: own && client.verifies,
     ...(waiting ? { verification_nonce: now.nonce } : {}),
   };
 }

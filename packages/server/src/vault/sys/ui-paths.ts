@@ -22,6 +22,9 @@ export const uiPaths: readonly PathSpec[] = [
   {
     pattern: 'internal/ui/mounts/:path*',
     synopsis: 'The mount that a path is below, for whoever has business there.',
+    open: {
+      reason: 'the handler asks the token’s policies about the path in question, instead of about this one',
+    },
     on: { read: mountOfPath },
   },
   {
