@@ -27,7 +27,11 @@ export interface ArchiveDeps {
 }
 
 export function createArchive({ db, store, audit, findings, file }: ArchiveDeps): Archive {
+  /** How far the file is sealed, as far as this process knows. */
+  let fileSealed: number | undefined;
+
   async function fromTable(): Promise<number> {
+    if (!(await db.statement((tx) => store.hasPending(tx)))) return 0;
     return await db.write(async (tx) => {
       const before = await store.holdSealedTo(tx, 'table');
       const pending = await store.takePending(tx);
@@ -45,8 +49,10 @@ export function createArchive({ db, store, audit, findings, file }: ArchiveDeps)
   }
 
   async function fromFile(journal: JournalFile): Promise<number> {
+    if (journal.end.place === fileSealed) return 0;
     const before = await db.read((tx) => store.sealedTo(tx, 'file'));
-    if (journal.end.place === before.place) return 0;
+    fileSealed = before.place;
+    if (journal.end.place === fileSealed) return 0;
     let end: Link = before;
     let lines = 0;
     for await (const batch of journal.read(before)) {
@@ -61,6 +67,7 @@ export function createArchive({ db, store, audit, findings, file }: ArchiveDeps)
       await store.setSealedTo(tx, 'file', end);
       await audit.record(tx, sealedEvent('file', before, end, lines));
     });
+    fileSealed = end.place;
     return end.place - before.place;
   }
 

@@ -15,6 +15,8 @@ export async function loadRecords(tx: Tx, store: JournalStore, stateHash: StateH
     const page: Page = await next;
     // The database reads the next page while this one is hashed.
     next = number < pages ? store.page(tx, number) : undefined;
+    // Waited for in the next round; should this one throw, nobody does.
+    next?.catch(() => undefined);
     for (const change of page.changes) records.load(change);
     // One at a time: each may have megabytes.
     for (const { scope, path } of page.large) records.load(await store.sealed(tx, scope, path));

@@ -104,7 +104,7 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
 
   const lane = createLane({ state, clock, committer, openScope, closedFault: deps.closedFault });
   const archive = createArchive({ db, store, audit, findings, file });
-  const sweep = createSweep(db, store);
+  const sweep = createSweep(db, store, deps.alone);
 
   async function moveAnchor(): Promise<void> {
     const next = { epoch: committer.moment.epoch, clock: clock.now() };

@@ -35,14 +35,11 @@ export function createRecordSet(stateHash: StateHash): RecordSet {
     of,
     load({ scope, path, sealed }) {
       const records = of(scope);
-      const before = records.get(path);
+      const before =
+        sealed === undefined ? records.get(path) : records.set(path, { sealed, value: undefined });
+      if (sealed === undefined) records.delete(path);
+      else stateHash.add(set.sum, scope, path, sealed);
       if (before !== undefined) stateHash.subtract(set.sum, scope, path, before.sealed);
-      if (sealed === undefined) {
-        records.delete(path);
-      } else {
-        stateHash.add(set.sum, scope, path, sealed);
-        records.set(path, { sealed, value: undefined });
-      }
     },
     size: () => [...scopes.values()].reduce((count, records) => count + records.size, 0),
   };

@@ -13,7 +13,8 @@ export interface HeldRecord {
 export interface Records {
   readonly size: number;
   get(path: string): HeldRecord | undefined;
-  set(path: string, record: HeldRecord): void;
+  /** Gives the record that was there. */
+  set(path: string, record: HeldRecord): HeldRecord | undefined;
   delete(path: string): void;
   /** Names right below `directory` (empty, or ending with "/"), sorted; a name with more below it ends with "/". */
   children(directory: string): readonly string[];
@@ -68,8 +69,10 @@ export function createRecords(): Records {
     },
     get: (path) => byPath.get(path),
     set(path, record) {
-      if (!byPath.has(path)) enter(path);
+      const before = byPath.get(path);
+      if (before === undefined) enter(path);
       byPath.set(path, record);
+      return before;
     },
     delete(path) {
       if (byPath.delete(path)) leave(path);

@@ -141,11 +141,19 @@ export const journalStore: JournalStore = {
       select count(*)::integer as count from removed`.execute(tx);
     return rows[0]?.count ?? 0;
   },
+  async hasPending(tx) {
+    const { rows } = await sql<{ pending: boolean }>`
+      select exists (select from journal_batches where place is null) as pending`.execute(tx);
+    return rows[0]?.pending === true;
+  },
+  async vacuum(tx) {
+    await sql`vacuum journal_records`.execute(tx);
+  },
   async takePending(tx) {
     const { rows } = await sql<{ id: number } & AuditBatch>`
       select id, at, lines, body from (
         select *, sum(octet_length(body)) over (order by id) as bytes from (
-          select id, at, lines, body from journal_batches where place is null order by id limit ${maxBatches} for update
+          select id, at, lines, body from journal_batches where place is null order by id limit ${maxBatches}
         ) as pending
       ) as summed
       where bytes - octet_length(body) < ${maxBatchesBytes}

@@ -64,7 +64,11 @@ export interface JournalStore {
   sealed(tx: Tx, scope: string, path: string): Promise<Change>;
   /** Removes up to `limit` marks of records that were gone at `epoch`; gives how many. */
   sweep(tx: Tx, epoch: number, limit: number): Promise<number>;
-  /** Batches without a place, oldest first, locked. */
+  /** Makes room of what changed and was removed: a statement of its own, for an engine that does not do so by itself. */
+  vacuum(tx: Tx): Promise<void>;
+  /** Whether there are batches without a place. */
+  hasPending(tx: Tx): Promise<boolean>;
+  /** Batches without a place, oldest first; the caller holds `table` with `holdSealedTo`. */
   takePending(tx: Tx): Promise<readonly PendingBatch[]>;
   place(tx: Tx, batches: ReadonlyArray<Link & { readonly id: number }>): Promise<void>;
   /** Batches with their places, after `place`, in order; none at the end. */

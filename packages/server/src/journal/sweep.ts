@@ -14,7 +14,8 @@ const hourMilliseconds = 3_600_000;
 const atOnce = 5000;
 const maxRounds = 200;
 
-export function createSweep(db: Db, store: JournalStore): Sweep {
+/** `alone`: nobody else's engine makes room again, and PGlite has no process that would (autovacuum). */
+export function createSweep(db: Db, store: JournalStore, alone: boolean): Sweep {
   let marked: { readonly epoch: number; readonly at: number } | undefined;
   return {
     async some(epoch, now) {
@@ -25,6 +26,7 @@ export function createSweep(db: Db, store: JournalStore): Sweep {
           const removed = await db.write((tx) => store.sweep(tx, before.epoch, atOnce));
           if (removed < atOnce) break;
         }
+        if (alone) await db.statement((tx) => store.vacuum(tx));
       }
       marked = { epoch, at: now };
     },
