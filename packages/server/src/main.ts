@@ -41,6 +41,9 @@ async function serve(words: readonly string[]): Promise<void> {
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
+  process.on('SIGHUP', () => {
+    sallyport.hangUp().catch((error: unknown) => log.error({ err: error }, 'SIGHUP met an error'));
+  });
 }
 
 async function showConfig(words: readonly string[]): Promise<void> {

@@ -7,6 +7,7 @@ import { createJournal, type Journal, journalMigrations } from '#journal';
 import { createKeyring, fileSeal, type Keyring, keyringMigrations } from '#keyring';
 import { createAudit, ledgerMigrations } from '#ledger';
 import { createIds, systemClock, systemRandom } from '#platform';
+import type { AuditSettings } from '../src/vault/audit/settings.ts';
 import type { Backend } from '../src/vault/backend.ts';
 import { createEngines } from '../src/vault/engines.ts';
 import { createHandler } from '../src/vault/http/handler.ts';
@@ -52,6 +53,7 @@ export async function openVault(
     readonly auth?: readonly Backend[];
     readonly sys?: Sys;
     readonly control?: SealControl;
+    readonly audit?: Partial<AuditSettings>;
   } = {},
 ): Promise<TestVault> {
   const testDb = await openTestDb([...keyringMigrations, ...ledgerMigrations, ...journalMigrations]);
@@ -91,6 +93,7 @@ export async function openVault(
     log,
     // What a test does not use of the server as a whole, it does not give.
     sys: options.sys ?? ({} as Sys),
+    audit: { ...noDevices, ...options.audit },
     engines: {
       ...own,
       secret: new Map([...own.secret, ...byType(options.secret ?? [])]),
@@ -155,6 +158,16 @@ export async function openVault(
     },
   };
 }
+
+const noDevices: AuditSettings = {
+  devices: [],
+  api: { directories: [], addresses: [] },
+  keyFiles: {},
+  fetch,
+  stdout: process.stdout,
+  hostname: 'localhost',
+  processId: process.pid,
+};
 
 /** What a test does not say about sealing fails when it is asked. */
 const notSealable = {} as SealControl;

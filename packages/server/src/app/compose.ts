@@ -14,6 +14,8 @@ import {
   systemRandom,
   tlsFilesOf,
 } from '#platform';
+import { configuredDevices } from '#vault';
+import { auditSettingsOf } from './audit-settings.ts';
 import { migrations } from './contexts.ts';
 import { createLife, type StartOptions, type StartTokens } from './life.ts';
 
@@ -21,6 +23,8 @@ export interface Sallyport {
   /** Throws while the server is sealed. */
   readonly http: HttpServer;
   start(options: StartOptions): Promise<Started>;
+  /** After a log rotation: files and connections of audit devices are opened anew. Harmless at any time. */
+  hangUp(): Promise<void>;
   /** Finishes requests in flight, then everything that runs, the keys and the database, in this order. */
   stop(): Promise<void>;
 }
@@ -41,6 +45,8 @@ export async function compose(
   onDatabaseStopped: (reason: string) => void,
   environment: SealDeps['environment'] = {},
 ): Promise<Sallyport> {
+  // A mistake in them is told before anything is begun.
+  configuredDevices(auditSettingsOf(config));
   await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
   const [clock, random] = [systemClock, systemRandom];
   const ids = createIds({ clock, random });
@@ -81,6 +87,9 @@ export async function compose(
       const { open, ...tokens } = await life.begin(options);
       const { url } = await listener.listen();
       return { url, sealed: !open, ...tokens };
+    },
+    async hangUp() {
+      await life.opened?.vault.audit.reopen();
     },
     async stop() {
       await listener.stop();

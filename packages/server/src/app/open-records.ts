@@ -1,5 +1,6 @@
 import { createJournal, type Journal, type JournalDeps } from '#journal';
 import { openVault, type Sys, type Vault } from '#vault';
+import { auditSettingsOf } from './audit-settings.ts';
 import type { Ground } from './contexts.ts';
 
 /** The records and what answers from them; the keyring is open. Close the vault first, then the journal. */
@@ -20,7 +21,10 @@ export async function openRecords(
   });
   await journal.open();
   try {
-    return { journal, vault: await openVault({ journal, clock, random, log, sys }) };
+    return {
+      journal,
+      vault: await openVault({ journal, clock, random, log, sys, audit: auditSettingsOf(config) }),
+    };
   } catch (error) {
     await journal.close();
     throw error;

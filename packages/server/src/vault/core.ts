@@ -15,6 +15,7 @@ export interface Core {
     readonly secret: ReadonlyMap<string, Backend>;
     readonly auth: ReadonlyMap<string, Backend>;
   };
-  /** What only the server as a whole can do: seal, rotate, audit devices. */
+  readonly audit: AuditDevices;
+  /** What only the server as a whole can do: seal, rotate, tell about itself. */
   readonly sys: Sys;
 }

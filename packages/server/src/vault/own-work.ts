@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Journal, Turn } from '#journal';
+import type { Audited } from './audit/audited.ts';
 import type { Exchange } from './audit/exchange.ts';
 import type { Engines } from './engines.ts';
 import { revokeSome } from './lease/revocation.ts';
@@ -13,7 +14,7 @@ import { dueTokens, revokeToken } from './tokens/tokens.ts';
 export interface OwnWorkDeps {
   readonly journal: Journal;
   readonly engines: Engines;
-  readonly lines: (exchange: Exchange) => readonly Buffer[];
+  readonly audited: Audited;
 }
 
 /** What the server does by itself, in portions that leave room for requests, audited as if somebody had asked for it. */
@@ -25,7 +26,7 @@ export interface OwnWork {
 const portion = 200;
 const keysAtOnce = 10;
 
-export function createOwnWork({ journal, engines, lines }: OwnWorkDeps): OwnWork {
+export function createOwnWork({ journal, engines, audited }: OwnWorkDeps): OwnWork {
   /** Looks first: most rounds find nothing, and need no audit. */
   async function inTurn(
     path: string,
@@ -33,10 +34,10 @@ export function createOwnWork({ journal, engines, lines }: OwnWorkDeps): OwnWork
     work: (turn: Turn) => number | readonly string[],
   ) {
     if (!journal.peek(isDue)) return 0;
-    return await journal.run((turn) => {
+    return await audited((turn) => {
       const done = work(turn);
       const answer = typeof done === 'number' ? done : done.length;
-      return { answer, audit: answer === 0 ? [] : lines(ownDoing(path, { done }, turn.now)) };
+      return { answer, exchange: answer === 0 ? undefined : ownDoing(path, { done }, turn.now) };
     });
   }
 
@@ -50,11 +51,11 @@ export function createOwnWork({ journal, engines, lines }: OwnWorkDeps): OwnWork
       const storeOf = (turn: Turn) => below(turn.space(scope), `mount/${mount.id}/`);
       const due = await journal.peek((turn) => rotation.prepare(storeOf(turn), turn.now, keysAtOnce));
       if (due.length === 0) continue;
-      count += await journal.run((turn) => {
+      count += await audited((turn) => {
         const names = rotation.decide(storeOf(turn), turn.now, due);
-        const audit =
-          names.length === 0 ? [] : lines(ownDoing(`${mount.path}keys/rotate`, { names }, turn.now));
-        return { answer: names.length, audit };
+        const exchange =
+          names.length === 0 ? undefined : ownDoing(`${mount.path}keys/rotate`, { names }, turn.now);
+        return { answer: names.length, exchange };
       });
     }
     return count;

@@ -2,9 +2,9 @@ import { createSecretKey, randomUUID } from 'node:crypto';
 import { Fault } from '@sallyport/formats';
 import type { Journal, Turn } from '#journal';
 import type { Clock, Log, Random } from '#platform';
-import { createEntryFormat } from './audit/entry.ts';
-import type { Exchange } from './audit/exchange.ts';
-import { createAuditSalt } from './audit/salt.ts';
+import { createAudited } from './audit/audited.ts';
+import { createAuditRegistry } from './audit/registry.ts';
+import type { AuditSettings } from './audit/settings.ts';
 import type { Core } from './core.ts';
 import { createEngines, type Engines } from './engines.ts';
 import { auditSaltPath, firstStart, mountSecret, tokenKeyPath } from './first-start.ts';
@@ -23,7 +23,13 @@ export interface Vault {
   makeRootToken(chosen?: string): Promise<string>;
   /** As `vault server -dev`: versioned secrets at `secret/`, and a root token, which is kept if it is there already. */
   prepareDev(chosen?: string): Promise<string>;
-  /** Forgets what engines keep in memory. Before the journal is closed. */
+  readonly audit: {
+    /** What a text is in the lines of the journal. */
+    hash(text: string): string;
+    /** Opens files and connections of audit devices anew, after a log rotation. */
+    reopen(): Promise<void>;
+  };
+  /** Forgets what engines keep in memory, and lets audit devices have what waits. Before the journal is closed. */
   close(): Promise<void>;
 }
 
@@ -34,6 +40,7 @@ export interface VaultDeps {
   readonly random: Random;
   readonly log: Log;
   readonly sys: Sys;
+  readonly audit: AuditSettings;
   /** Made here unless a test brings others. */
   readonly engines?: Engines;
 }
@@ -44,34 +51,31 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   await journal.openScope('system');
   const { tokenKey, salt } = await journal.run((turn) => {
     firstStart(turn, random);
-    return { answer: { tokenKey: keyAt(turn, tokenKeyPath), salt: keyAt(turn, auditSaltPath) }, audit: [] };
+    const answer = {
+      tokenKey: keyAt(turn, tokenKeyPath),
+      salt: keyAt(turn, auditSaltPath),
+    };
+    return { answer, audit: [] };
   });
   const engines = deps.engines ?? createEngines(random);
+  const registry = createAuditRegistry({ journal, clock, log, settings: deps.audit, salt });
+  const audited = createAudited(journal, registry);
   const core: Core = {
     random,
     uuid: randomUUID,
     tokenKey: createSecretKey(tokenKey),
     backends: engines,
+    audit: registry.devices,
     sys,
   };
-  const auditSalt = createAuditSalt(salt);
-  const format = createEntryFormat({
-    salt: auditSalt,
-    hmacAccessor: true,
-    elideListResponses: false,
-    headers: () => new Map(),
-  });
   tokenKey.fill(0);
   salt.fill(0);
-  const lines = (exchange: Exchange): readonly Buffer[] => {
-    const { request, response } = format.lines(exchange);
-    return [request, response];
-  };
+  await registry.start();
 
   async function makeRootToken(chosen?: string): Promise<string> {
-    return await journal.run((turn) => {
+    return await audited((turn) => {
       const { token } = issueRoot(turn, core, chosen);
-      return { answer: token, audit: lines(ownDoing('auth/token/root', {}, turn.now)) };
+      return { answer: token, exchange: ownDoing('auth/token/root', {}, turn.now) };
     });
   }
 
@@ -82,21 +86,28 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     });
   }
 
+  const ownWork = createOwnWork({ journal, engines, audited });
   return {
-    pipeline: createPipeline({ journal, core, log, auditLines: lines, wallNow: () => clock.now().getTime() }),
-    ownWork: createOwnWork({ journal, engines, lines }),
+    pipeline: createPipeline({ journal, core, log, registry, wallNow: () => clock.now().getTime() }),
+    ownWork: {
+      async some() {
+        registry.follow();
+        return await ownWork.some();
+      },
+    },
+    audit: { hash: registry.hash, reopen: registry.reopen },
     makeRootToken,
     async prepareDev(chosen) {
-      await journal.run((turn) => {
+      await audited((turn) => {
         mountSecret(turn);
-        return { answer: undefined, audit: lines(ownDoing('sys/mounts/secret', {}, turn.now)) };
+        return { answer: undefined, exchange: ownDoing('sys/mounts/secret', {}, turn.now) };
       });
       return chosen !== undefined && isThere(chosen) ? chosen : await makeRootToken(chosen);
     },
     async close() {
       engines.transit.wipe();
       await engines.transit.close();
-      auditSalt.wipe();
+      await registry.close();
     },
   };
 }

@@ -28,12 +28,6 @@ export function createSys({ keyring }: Ground, facts: ServerFacts, seal: () => v
       await keyring.rotateAll(operator);
     },
     keyring: { status: () => keyring.status(), rekey: keyring.rekey, rootQuorum },
-    audit: {
-      configured: () => [],
-      probe: async () => undefined,
-      hash: () => undefined,
-      changed: () => undefined,
-    },
     metrics: async () => processMetrics(facts.startedAt),
     hostInfo,
     inFlight: () => ({}),

@@ -1,6 +1,16 @@
 import { readFile, stat } from 'node:fs/promises';
 import { Fault, isFault } from '@sallyport/formats';
-import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import {
+  type Document,
+  isCollection,
+  isMap,
+  isScalar,
+  LineCounter,
+  parseDocument,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml';
+import { type OptionType, optionTypes } from './option-types.ts';
 import { fileKey, type OptionName, optionList } from './options.ts';
 
 /** A value as the file has it, with its line for messages. */
@@ -36,7 +46,7 @@ export async function readConfigFile(file: string): Promise<ReadonlyMap<OptionNa
     const line = lineOf(isScalar(key) ? key.range?.[0] : undefined);
     const found = optionList.find(([option]) => fileKey(option) === name);
     if (found === undefined) throw unknownKey(file, line, name);
-    const [option, { secret }] = found;
+    const [option, { secret, type }] = found;
     if (secret === true && open) {
       throw new Fault(
         'invalid',
@@ -48,6 +58,11 @@ export async function readConfigFile(file: string): Promise<ReadonlyMap<OptionNa
         },
       );
     }
+    const kind: OptionType<unknown> = optionTypes[type];
+    if (kind.structured === true && isCollection(value)) {
+      values.set(option, { text: jsonOf(document, value, file, line, name), line });
+      continue;
+    }
     if (!isScalar(value) || !['string', 'number', 'boolean'].includes(typeof value.value)) {
       throw invalid(file, line, name, 'one value', 'a list, a map or nothing');
     }
@@ -56,6 +71,15 @@ export async function readConfigFile(file: string): Promise<ReadonlyMap<OptionNa
     values.set(option, { text: written, line });
   }
   return values;
+}
+
+/** A list or map as JSON. An alias could make it as large as it likes, and nobody needs one here. */
+function jsonOf(document: Document, value: YAMLMap | YAMLSeq, file: string, line: number, name: string) {
+  try {
+    return JSON.stringify(value.toJS(document, { maxAliasCount: 0 }));
+  } catch (cause) {
+    throw invalid(file, line, name, 'a list or a map without aliases', 'another', cause);
+  }
 }
 
 async function readText(file: string): Promise<{ text: string; open: boolean }> {

@@ -119,6 +119,60 @@ describe('loadConfig', () => {
     expect(error).toMatchObject({ message: expect.stringContaining(path) });
   });
 
+  it('takes lists and maps from the file, from JSON and from commas', async () => {
+    const path = await file(
+      [
+        'audit_devices:',
+        '  - path: file/',
+        '    type: file',
+        '    options: {file_path: /var/log/a.log, mode: 0600, required: true}',
+        'audit_webhook_keys: {siem: k.key}',
+      ].join('\n'),
+    );
+    const env = {
+      SALLYPORT_AUDIT_API_DIRECTORIES: '/var/log/a, stdout',
+      SALLYPORT_AUDIT_API_ADDRESSES: '["tcp:127.0.0.1:1"]',
+    };
+
+    const { config, describe } = await loadConfig({ ...none, file: path, env });
+
+    expect(config.auditDevices).toEqual([
+      {
+        path: 'file/',
+        type: 'file',
+        description: '',
+        options: { file_path: '/var/log/a.log', mode: '600', required: 'true' },
+      },
+    ]);
+    expect(config.auditWebhookKeys).toEqual({ siem: '/srv/k.key' });
+    expect([config.auditApiDirectories, config.auditApiAddresses]).toEqual([
+      ['/var/log/a', 'stdout'],
+      ['tcp:127.0.0.1:1'],
+    ]);
+    const shown = describe().find(({ name }) => name === 'audit_devices')?.value;
+    expect(JSON.parse(shown ?? '')).toEqual(config.auditDevices);
+  });
+
+  it.each([
+    ['audit_devices: {path: a}', 'a list of {path'],
+    ['audit_devices: [{path: a}]', 'a list of {path'],
+    ['audit_devices: [{path: a, type: file, more: 1}]', 'a list of {path'],
+    ['audit_devices: [{path: a, type: file, options: {a: [1]}}]', 'a list of {path'],
+    ['audit_devices: &a [*a]', 'without aliases'],
+    ['audit_webhook_keys: {a: ""}', 'a map of names to paths'],
+    ['audit_api_directories: [1]', 'a list of texts'],
+    ['audit_api_directories: [""]', 'a list of texts'],
+    [`audit_api_directories: [${'a,'.repeat(101)}]`, 'a list of texts'],
+    ['listen_host: [a]', 'expected one value'],
+  ])('refuses %j', async (text, message) => {
+    const path = await file(text);
+
+    await expect(loadConfig({ ...none, file: path })).rejects.toMatchObject({
+      kind: 'invalid',
+      message: expect.stringContaining(message),
+    });
+  });
+
   it('suggests the option that was meant', async () => {
     const path = await file('listen: 1');
 

@@ -102,7 +102,8 @@ function parse(name: OptionName, option: Option, found: Found, cwd: string): unk
 
 function shown(value: unknown): string {
   if (value === undefined) return '';
-  return value instanceof SecretBytes ? '[secret]' : String(value);
+  if (value instanceof SecretBytes) return '[secret]';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 function fromFlag(name: OptionName, flags: ConfigSources['flags']): Found | undefined {

@@ -4,6 +4,8 @@ import { SecretBytes } from '@sallyport/formats';
 /** A kind of value: what it must look like, in words for the reader, and how a text becomes one. */
 export interface OptionType<T> {
   readonly expected: string;
+  /** In the file it may be a list or a map, which is parsed as the JSON of it. */
+  readonly structured?: true;
   /** Gives undefined when `text` is not such a value. */
   parse(text: string, cwd: string): T | undefined;
 }
@@ -23,6 +25,9 @@ function matching(pattern: RegExp, expected: string): OptionType<string> {
 }
 
 const units: Readonly<Record<string, number>> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+/** At most this many devices, keys or places; each is a line or two of a file that people read. */
+const maxListed = 100;
 
 export const optionTypes = {
   path: {
@@ -77,6 +82,35 @@ export const optionTypes = {
     /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
     'lower case letters, digits and inner dashes, at most 63',
   ),
+  textList: {
+    expected: 'a list of texts; in the environment separated by commas, or JSON',
+    structured: true,
+    parse: (text) => {
+      const list = text.trimStart().startsWith('[')
+        ? fromJson(text)
+        : text.split(',').map((each) => each.trim());
+      return Array.isArray(list) && list.length <= maxListed && list.every(isText) ? list : undefined;
+    },
+  } satisfies OptionType<readonly string[]>,
+  fileMap: {
+    expected: 'a map of names to paths, such as {siem: /etc/sallyport/siem.key}; in the environment JSON',
+    structured: true,
+    parse: (text, cwd) => {
+      const map = textMapOf(fromJson(text));
+      if (map === undefined || Object.values(map).includes('')) return undefined;
+      return Object.fromEntries(Object.entries(map).map(([name, path]) => [name, resolve(cwd, path)]));
+    },
+  } satisfies OptionType<Readonly<Record<string, string>>>,
+  devices: {
+    expected: 'a list of {path, type, description, options}, where options is a map; in the environment JSON',
+    structured: true,
+    parse: (text) => {
+      const list = fromJson(text);
+      if (!Array.isArray(list) || list.length > maxListed) return undefined;
+      const devices = list.map(deviceOf);
+      return devices.every((device) => device !== undefined) ? devices : undefined;
+    },
+  } satisfies OptionType<readonly DeclaredDevice[]>,
   logLevel: {
     expected: 'one of debug, info, warn, error, silent',
     parse: (text) => logLevels.find((level) => level === text),
@@ -86,6 +120,44 @@ export const optionTypes = {
     parse: (text) => buildPlatforms.find((platform) => platform === text),
   } satisfies OptionType<(typeof buildPlatforms)[number]>,
 } as const;
+
+/** Where copies of audit lines go, as it is declared; what the options mean, the context knows that writes them. */
+export interface DeclaredDevice {
+  readonly path: string;
+  readonly type: string;
+  readonly description: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+function deviceOf(value: unknown): DeclaredDevice | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const { path, type, description = '', options = {}, ...more } = value as Record<string, unknown>;
+  const map = textMapOf(options);
+  if (!isText(path) || !isText(type) || typeof description !== 'string' || map === undefined)
+    return undefined;
+  return Object.keys(more).length === 0 ? { path, type, description, options: map } : undefined;
+}
+
+/** Numbers and booleans as they are written: YAML makes them of `true` and `0600`. */
+function textMapOf(value: unknown): Readonly<Record<string, string>> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const entries = Object.entries(value);
+  const scalars = entries.every(([, each]) => ['string', 'number', 'boolean'].includes(typeof each));
+  if (!scalars || entries.length > maxListed) return undefined;
+  return Object.fromEntries(entries.map(([name, each]) => [name, String(each)]));
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && !value.includes('\0');
+}
 
 const buildPlatforms = ['workstation', 'hosted'] as const;
 const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;

@@ -117,6 +117,26 @@ export const options = {
     default: 'workstation',
     doc: 'What verdicts may claim: SLSA build level 1 for a `workstation`, level 2 where this server and its agents are a `hosted` platform that nobody builds on by hand.',
   },
+  auditDevices: {
+    type: 'devices',
+    default: '[]',
+    doc: 'Devices that get a copy of each audit line besides the journal: `file` (`file_path`, `mode`, `sync`), `socket`, `syslog` (`address`, `socket_type`, `facility`, `tag`) or `webhook` (`url`, `key_name`), each also with `required`, `write_timeout`, `hmac_accessor` and `elide_list_responses`. A `required` one must have its lines before an answer leaves. Files are opened anew on SIGHUP.',
+  },
+  auditWebhookKeys: {
+    type: 'fileMap',
+    default: '{}',
+    doc: 'Files with the keys that sign what audit webhooks send, by the name that `key_name` of a device says. 16 to 4096 bytes, readable by their owner only.',
+  },
+  auditApiDirectories: {
+    type: 'textList',
+    default: '[]',
+    doc: 'Directories below which `sys/audit` may enable files, and `stdout` to allow standard output. Without any it may enable none: who may write a file where they like owns the machine.',
+  },
+  auditApiAddresses: {
+    type: 'textList',
+    default: '[]',
+    doc: 'Where `sys/audit` may send lines: `tcp:HOST:PORT`, `udp:HOST:PORT`, `unix:PATH`, or the origin of a webhook.',
+  },
   repositoryPollSeconds: {
     type: 'seconds',
     default: '15',

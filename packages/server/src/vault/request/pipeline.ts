@@ -1,9 +1,9 @@
 import { Fault, isFault } from '@sallyport/formats';
 import type { Decide, Journal } from '#journal';
 import type { Log } from '#platform';
-import type { Exchange } from '../audit/exchange.ts';
 import { RawJson } from '../audit/json-walk.ts';
-import type { PathSpec } from '../backend.ts';
+import type { AuditRegistry, Copies } from '../audit/registry.ts';
+import type { Handler, PathSpec } from '../backend.ts';
 import type { Core } from '../core.ts';
 import { spendUse } from '../tokens/uses.ts';
 import { type Admitted, admit, noFindings, usedToken } from './admit.ts';
@@ -14,7 +14,7 @@ import { type Answer, renderFault, renderReply } from './render.ts';
 import { findRoute } from './route.ts';
 
 export interface Pipeline {
-  /** Answers, whatever the request is; rejects only when no audit could be written or the server is sealed. */
+  /** Answers, whatever the request is; rejects only when it could not be audited or the server is sealed. */
   answer(request: Incoming, signal: AbortSignal): Promise<Answer>;
 }
 
@@ -22,22 +22,33 @@ export interface PipelineDeps {
   readonly journal: Journal;
   readonly core: Core;
   readonly log: Log;
-  /** The lines of the ledger's own device; what other devices want is taken from the exchange as well. */
-  readonly auditLines: (exchange: Exchange) => readonly Buffer[];
+  readonly registry: Pick<AuditRegistry, 'inForce' | 'lines' | 'deliver'>;
   readonly wallNow: () => number;
 }
 
 export function createPipeline(deps: PipelineDeps): Pipeline {
-  const { journal, core, log } = deps;
+  const { journal, core, log, registry } = deps;
 
   return {
     async answer(request, signal) {
       const preparation = await prepare(request, signal);
-      const answer = await journal.run<Answer>(decideRequest(request, preparation));
+      const { answer, copies } = await journal.run(decideRequest(request, preparation));
+      if (copies !== undefined) await copied(answer, copies);
       await answer.after?.();
       return answer;
     },
   };
+
+  /** What was decided is durable, so what follows from it happens; but the answer leaves only if all have their lines. */
+  async function copied(answer: Answer, copies: Copies): Promise<void> {
+    try {
+      await registry.deliver(copies);
+    } catch (error) {
+      answer.body?.fill(0);
+      await answer.after?.();
+      throw error;
+    }
+  }
 
   /** Does what is slow before the turn, and only for whoever may ask for it. */
   async function prepare(request: Incoming, signal: AbortSignal): Promise<Preparation | Fault | undefined> {
@@ -75,9 +86,10 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     return undefined;
   }
 
-  function decideRequest(request: Incoming, preparation: Preparation | Fault | undefined): Decide<Answer> {
+  function decideRequest(request: Incoming, preparation: Preparation | Fault | undefined): Decide<Decided> {
     return (turn) => {
       const findings = noFindings();
+      const before = registry.inForce(turn);
       let performed: Performed | undefined;
       let outcome: Outcome;
       let answer: Answer;
@@ -93,15 +105,26 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
         answer = renderFault(fault);
       }
       // The wall's clock: how long it took matters here, and nothing depends on it.
-      const audit = deps.auditLines(exchangeOf(request, findings, outcome, turn.now, deps.wallNow()));
+      const exchange = exchangeOf(request, findings, outcome, turn.now, deps.wallNow());
+      const { audit, copies } = registry.lines(turn, before, exchange);
       const data = performed?.outcome.reply?.data;
       if (data !== undefined && data instanceof RawJson) data.bytes.fill(0);
-      return { answer, audit };
+      return { answer: { answer, copies }, audit };
     };
   }
 }
 
 function hasPreparation(spec: PathSpec): boolean {
+interface Begun {
+  readonly handler: Handler;
+  readonly value: Promise<unknown>;
+}
+
+interface Decided {
+  readonly answer: Answer;
+  readonly copies: Copies | undefined;
+}
+
   return Object.values(spec.on).some((handler) => typeof handler !== 'function');
 }
 

@@ -1,52 +1,43 @@
 import type { Turn } from '#journal';
-import { createAuditSalt, makeAuditSalt } from '../audit/salt.ts';
+import { makeAuditSalt } from '../audit/salt.ts';
 import type { Core } from '../core.ts';
 import { jsonCodec } from '../records.ts';
-import type { AuditDevice } from './ports.ts';
+import type { AuditDevice, KeptDevice } from './ports.ts';
 
-/**
- * Devices that were enabled through the API: records, so that they are the same on all replicas and after a restart.
- * The supervisor of devices follows them; see `Sys.audit.changed`.
- */
-export interface KeptDevice extends AuditDevice {
-  /** Base64. It goes with the device: what was hashed under it cannot be searched for any more, as in Vault. */
-  readonly salt: string;
-}
+// Records, so that devices are the same on all replicas and after a restart. audit/registry.ts follows them.
 
-const directory = 'core/audit/';
-// Whoever knows the salt can guess what was hashed, so it does not stay in memory in the clear.
-const codec = jsonCodec<KeptDevice>(false);
+const recordPath = 'core/audit-devices';
+const codec = jsonCodec<readonly KeptDevice[]>(true);
+const none: readonly KeptDevice[] = [];
 
+/** The same object while nothing changes. */
 export function auditDevices(turn: Turn): readonly KeptDevice[] {
-  const space = turn.space('system');
-  return space.list(directory).flatMap((name) => space.read(directory + name, codec) ?? []);
+  return turn.space('system').read(recordPath, codec) ?? none;
 }
 
 export function findDevice(turn: Turn, path: string): KeptDevice | undefined {
-  return turn.space('system').read(recordPath(path), codec);
+  return auditDevices(turn).find((device) => device.path === path);
 }
 
 export function addDevice(turn: Turn, core: Core, device: AuditDevice): void {
-  const salt = Buffer.from(makeAuditSalt(core.random)).toString('base64');
-  turn.space('system').write(recordPath(device.path), codec, { ...device, salt });
+  const id = core.uuid();
+  // Whoever knows the salt can guess what was hashed, so it stands apart and is opened for those who hash only.
+  turn.space('system').put(saltPath(id), Buffer.from(makeAuditSalt(core.random)));
+  turn.space('system').write(recordPath, codec, [...auditDevices(turn), { ...device, id }]);
 }
 
-export function deleteDevice(turn: Turn, path: string): void {
-  turn.space('system').delete(recordPath(path));
+/** The salt goes with the device: what was hashed under it cannot be searched for any more, as in Vault. */
+export function deleteDevice(turn: Turn, { id }: KeptDevice): void {
+  turn.space('system').delete(saltPath(id));
+  const left = auditDevices(turn).filter((device) => device.id !== id);
+  turn.space('system').write(recordPath, codec, left);
 }
 
-/** What `input` is in the lines of a device. */
-export function hashFor(device: KeptDevice, input: string): string {
-  const bytes = Buffer.from(device.salt, 'base64');
-  const salt = createAuditSalt(bytes);
-  try {
-    return salt.hash(input);
-  } finally {
-    salt.wipe();
-    bytes.fill(0);
-  }
+/** In the clear, for the caller to wipe. */
+export function saltOf(turn: Turn, { id }: KeptDevice): Buffer | undefined {
+  return turn.space('system').get(saltPath(id));
 }
 
-function recordPath(path: string): string {
-  return directory + encodeURIComponent(path);
+function saltPath(id: string): string {
+  return `core/audit-salts/${id}`;
 }

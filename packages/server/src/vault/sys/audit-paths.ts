@@ -1,12 +1,16 @@
+import { ledgerPath, overlap } from '../audit/settings.ts';
 import { type Call, type PathSpec, prepared, type Reply } from '../backend.ts';
 import { badRequest } from '../errors.ts';
 import type { JsonObject } from '../fields.ts';
 import { mountPath } from '../mounts/paths.ts';
 import { optionsOf } from '../mounts/settings.ts';
-import { addDevice, auditDevices, deleteDevice, findDevice, hashFor } from './audit-devices.ts';
+import { addDevice, auditDevices, deleteDevice, findDevice } from './audit-devices.ts';
 import type { AuditDevice } from './ports.ts';
 
-/** Devices that get a copy of the audit. The ledger is none of them: it cannot be disabled. */
+/** Each costs every request its own hashes of all values. */
+const maxDevices = 8;
+
+/** Devices that get a copy of the audit, and the ledger, which all of it is written to and which cannot be disabled. */
 export const auditPaths: readonly PathSpec[] = [
   {
     pattern: 'audit',
@@ -27,7 +31,7 @@ export const auditPaths: readonly PathSpec[] = [
     on: {
       update: prepared({
         // A file that cannot be written is found before the device is there, and not by the next request.
-        prepare: (call) => call.core.sys.audit.probe(deviceOf(call)),
+        prepare: (call) => call.core.audit.probe(deviceOf(call)),
         decide: enable,
       }),
       delete: disable,
@@ -42,7 +46,7 @@ export const auditPaths: readonly PathSpec[] = [
 ];
 
 function list(call: Call): Reply {
-  const all = [...call.core.sys.audit.configured(), ...auditDevices(call.turn)];
+  const all = [...call.core.audit.configured(), ...auditDevices(call.turn)];
   return { data: Object.fromEntries(all.map((device) => [device.path, describe(device)])), flat: true };
 }
 
@@ -53,23 +57,25 @@ function describe({ path, type, description, options, local }: AuditDevice): Jso
 function enable(call: Call): Reply {
   const { core, turn } = call;
   const device = deviceOf(call);
-  const taken = [...core.sys.audit.configured(), ...auditDevices(turn)].find(
-    ({ path }) => path.startsWith(device.path) || device.path.startsWith(path),
-  );
+  const kept = auditDevices(turn);
+  const taken = [...core.audit.configured(), ...kept].find(({ path }) => overlap(path, device.path));
   if (taken !== undefined) throw badRequest(`path already in use: ${taken.path}`);
+  if (kept.length >= maxDevices) throw badRequest(`expected at most ${maxDevices} audit devices`);
   addDevice(turn, core, device);
-  return { after: () => core.sys.audit.changed() };
+  return { after: () => core.audit.changed() };
 }
 
 function disable(call: Call): Reply {
   const { core, turn } = call;
   const path = mountPath(call.params['path'] ?? '');
-  if (core.sys.audit.configured().some((device) => device.path === path)) {
+  if (path === ledgerPath) throw badRequest('cannot disable the audit of the ledger');
+  if (core.audit.configured().some((device) => device.path === path)) {
     throw badRequest('cannot disable configuration-managed audit device');
   }
-  if (findDevice(turn, path) === undefined) return {};
-  deleteDevice(turn, path);
-  return { after: () => core.sys.audit.changed() };
+  const device = findDevice(turn, path);
+  if (device === undefined) return {};
+  deleteDevice(turn, device);
+  return { after: () => core.audit.changed() };
 }
 
 function hash(call: Call): Reply {
@@ -77,7 +83,8 @@ function hash(call: Call): Reply {
   const input = call.fields.text('input');
   if (input === '') throw badRequest('the "input" parameter is empty');
   const device = findDevice(call.turn, path);
-  const hashed = device === undefined ? call.core.sys.audit.hash(path, input) : hashFor(device, input);
+  const { audit } = call.core;
+  const hashed = device === undefined ? audit.hash(path, input) : audit.hashKept(call.turn, device, input);
   if (hashed === undefined) throw badRequest(`unknown audit backend "${path}"`);
   return { data: { hash: hashed }, flat: true };
 }

@@ -1,3 +1,4 @@
+import type { Turn } from '#journal';
 import type { Keyring, Quorum, RekeyStatus } from '#keyring';
 import type { JsonObject } from '../fields.ts';
 
@@ -24,7 +25,6 @@ export interface Sys {
     /** In which holders of shares agree to a new root token. One for the whole server. */
     readonly rootQuorum: Quorum;
   };
-  readonly audit: AuditDevices;
   /** In the text format of Prometheus. */
   metrics(): Promise<string>;
   /** CPU, memory, disk and name of the machine. */
@@ -59,15 +59,17 @@ export interface KeyStatus {
   readonly encryptions: number;
 }
 
-/** Devices besides the ledger that get a copy of each audit line. */
+/** Where audit lines go. */
 export interface AuditDevices {
-  /** Those of the configuration, which the API shows and does not change. */
+  /** The ledger's own, and those of the configuration: the API shows them and does not change them. */
   configured(): readonly AuditDevice[];
   /** Throws when the configuration does not let the API make such a device, or when it cannot be opened. */
   probe(device: AuditDevice): Promise<void>;
-  /** With the salt of a device from the configuration, or `undefined` when there is none at `path`. */
+  /** With the salt of one of those that are `configured`, or `undefined` when there is none at `path`. */
   hash(path: string, input: string): string | undefined;
-  /** The devices of the API, or which headers are audited, are others now; see `audit-devices.ts`. */
+  /** With the salt of a device of the API. */
+  hashKept(turn: Turn, device: KeptDevice, input: string): string;
+  /** The devices of the API are others now. */
   changed(): void;
 }
 
@@ -78,4 +80,10 @@ export interface AuditDevice {
   readonly description: string;
   readonly options: Readonly<Record<string, string>>;
   readonly local: boolean;
+}
+
+/** A device that was enabled through the API. */
+export interface KeptDevice extends AuditDevice {
+  /** Another one each time a device is enabled, also under the same path. */
+  readonly id: string;
 }
