@@ -6,7 +6,7 @@ import type { AuditRegistry, Copies } from '../audit/registry.ts';
 import type { Handler, PathSpec } from '../backend.ts';
 import type { Core } from '../core.ts';
 import { spendUse } from '../tokens/uses.ts';
-import { type Admitted, admit, noFindings, usedToken } from './admit.ts';
+import { admit, noFindings, usedToken } from './admit.ts';
 import { exchangeOf, type Outcome } from './exchange.ts';
 import type { Incoming } from './incoming.ts';
 import { type Performed, type Preparation, perform } from './perform.ts';
@@ -52,26 +52,27 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
 
   /** Does what is slow before the turn, and only for whoever may ask for it. */
   async function prepare(request: Incoming, signal: AbortSignal): Promise<Preparation | Fault | undefined> {
-    const admitted = await look(request);
-    const handler = admitted?.handler;
-    if (handler === undefined || typeof handler === 'function') return undefined;
+    const begun = await begin(request, signal);
+    if (begun === undefined) return undefined;
     try {
-      // Their types belong together: `prepared` made the pair.
-      return { handler, value: await handler.prepare((admitted as Admitted).call, signal) };
+      return { handler: begun.handler, value: await begun.value };
     } catch (error) {
       if (isFault(error)) return error;
       throw error;
     }
   }
 
-  async function look(request: Incoming): Promise<Admitted | undefined> {
+  /** Begins within the look at the state: what a preparation reads, it reads before it waits for the first time. */
+  async function begin(request: Incoming, signal: AbortSignal): Promise<Begun | undefined> {
     for (let round = 0; round < 3; round += 1) {
       try {
         return journal.peek((turn) => {
           const route = findRoute(turn, core, request.path);
           // Most handlers have nothing to prepare; for them the turn alone decides.
           if (route?.spec === undefined || !hasPreparation(route.spec)) return undefined;
-          return admit(turn, core, request, noFindings());
+          const { call, handler } = admit(turn, core, request, noFindings());
+          if (handler === undefined || typeof handler === 'function') return undefined;
+          return { handler, value: (async () => await handler.prepare(call, signal))() };
         });
       } catch (error) {
         if (error instanceof Error && error.name === 'ScopeNotOpen' && 'scope' in error) {
@@ -88,8 +89,8 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
 
   function decideRequest(request: Incoming, preparation: Preparation | Fault | undefined): Decide<Decided> {
     return (turn) => {
-      const findings = noFindings();
       const before = registry.inForce(turn);
+      const findings = noFindings();
       let performed: Performed | undefined;
       let outcome: Outcome;
       let answer: Answer;
@@ -114,7 +115,6 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   }
 }
 
-function hasPreparation(spec: PathSpec): boolean {
 interface Begun {
   readonly handler: Handler;
   readonly value: Promise<unknown>;
@@ -125,6 +125,7 @@ interface Decided {
   readonly copies: Copies | undefined;
 }
 
+function hasPreparation(spec: PathSpec): boolean {
   return Object.values(spec.on).some((handler) => typeof handler !== 'function');
 }
 
