@@ -1,3 +1,4 @@
+import type { Fault } from '@sallyport/formats';
 import type { Space, Turn } from '#journal';
 import type { RawJson } from './audit/json-walk.ts';
 import type { Core } from './core.ts';
@@ -108,6 +109,8 @@ export interface Reply {
   /** An answer in a form of its own: OpenAPI, PEM, metrics. */
   readonly raw?: { readonly contentType: string; readonly body: Buffer };
   readonly warnings?: readonly string[];
+  /** The answer is this, as if it had been thrown, but what was changed stays: for refusals that are counted. */
+  readonly refusal?: Fault;
   /** Also as fields of the answer itself, beside `data`: what clients of `sys/mounts` and its like read. */
   readonly flat?: true;
   /** Nothing but the fields of `data`: `sys/health`, `sys/seal-status`. */

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Random } from '#platform';
 import type { Backend } from './backend.ts';
-import type { Sys } from './sys/ports.ts';
+import type { AuditDevices, Sys } from './sys/ports.ts';
 
 /** What the core lends to handlers. Nothing in it is state of a request. */
 export interface Core {
@@ -10,6 +10,8 @@ export interface Core {
   uuid(): string;
   /** What tokens are hashed with; see tokens/secret.ts. */
   readonly tokenKey: KeyObject;
+  /** What values are fingerprinted with; see environments/fingerprints.ts. */
+  readonly fingerprintKey: KeyObject;
   /** Engines and login methods by type. */
   readonly backends: {
     readonly secret: ReadonlyMap<string, Backend>;

@@ -6,11 +6,12 @@ import { mountsOf, writeMounts } from './mounts/table.ts';
 
 export const tokenKeyPath = 'core/token-key';
 export const auditSaltPath = 'core/audit-salt';
+export const fingerprintKeyPath = 'core/fingerprint-key';
 
 /** Makes what every installation has, where it is missing: keys of its own, and the mounts that are always there. */
 export function firstStart(turn: Turn, random: Random): void {
   const space = turn.space('system');
-  for (const path of [tokenKeyPath, auditSaltPath]) {
+  for (const path of [tokenKeyPath, auditSaltPath, fingerprintKeyPath]) {
     if (!space.has(path)) space.put(path, Buffer.from(random.bytes(32)));
   }
   if (mountsOf(turn).mounts.length > 0) return;

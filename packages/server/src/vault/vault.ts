@@ -7,7 +7,7 @@ import { createAuditRegistry } from './audit/registry.ts';
 import type { AuditSettings } from './audit/settings.ts';
 import type { Core } from './core.ts';
 import { createEngines, type Engines } from './engines.ts';
-import { auditSaltPath, firstStart, mountSecret, tokenKeyPath } from './first-start.ts';
+import { auditSaltPath, fingerprintKeyPath, firstStart, mountSecret, tokenKeyPath } from './first-start.ts';
 import { createOwnWork, type OwnWork, ownDoing } from './own-work.ts';
 import { createPipeline, type Pipeline } from './request/pipeline.ts';
 import type { Sys } from './sys/ports.ts';
@@ -49,10 +49,11 @@ export interface VaultDeps {
 export async function openVault(deps: VaultDeps): Promise<Vault> {
   const { journal, clock, random, log, sys } = deps;
   await journal.openScope('system');
-  const { tokenKey, salt } = await journal.run((turn) => {
+  const { tokenKey, fingerprintKey, salt } = await journal.run((turn) => {
     firstStart(turn, random);
     const answer = {
       tokenKey: keyAt(turn, tokenKeyPath),
+      fingerprintKey: keyAt(turn, fingerprintKeyPath),
       salt: keyAt(turn, auditSaltPath),
     };
     return { answer, audit: [] };
@@ -64,11 +65,13 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     random,
     uuid: randomUUID,
     tokenKey: createSecretKey(tokenKey),
+    fingerprintKey: createSecretKey(fingerprintKey),
     backends: engines,
     audit: registry.devices,
     sys,
   };
   tokenKey.fill(0);
+  fingerprintKey.fill(0);
   salt.fill(0);
   await registry.start();
 

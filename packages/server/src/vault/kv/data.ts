@@ -1,5 +1,7 @@
 import { RawJson } from '../audit/json-walk.ts';
 import type { Call, Reply } from '../backend.ts';
+import { judgeValues } from '../environments/duplicates.ts';
+import { fingerprintsOf } from '../environments/fingerprints.ts';
 import { badRequest, nothingHere } from '../errors.ts';
 import { isObject } from '../fields.ts';
 import { rawMember } from '../raw-member.ts';
@@ -18,6 +20,7 @@ import {
   type SecretMetadata,
   type VersionMetadata,
 } from './metadata.ts';
+import { forgetPrints, printsIn, printsText } from './prints.ts';
 
 /** `GET data/:path`: the value of a version; of a version that is gone, a 404 that tells what it was. */
 export function readVersion(call: Call): Reply {
@@ -92,6 +95,7 @@ export function markVersions(
     const facts = marked[version];
     if (facts !== undefined) marked[version] = mark(facts);
   }
+  forgetPrints(call, pathOf(call), metadata.versions, marked);
   putMetadata(call.store, pathOf(call), { ...metadata, versions: marked, updatedAt: call.now });
 }
 
@@ -106,6 +110,12 @@ function store(call: Call, json: Buffer): Reply {
   const config = configOf(call.store);
   const before = findMetadata(call.store, path);
   checkCas(call, before, config.casRequired || (before?.casRequired ?? false));
+  const prints = fingerprintsOf(json, call.core.fingerprintKey);
+  const { refusal, warnings } = judgeValues(call, path, prints, printsIn(before?.versions ?? {}));
+  if (refusal !== undefined) {
+    json.fill(0);
+    return { refusal };
+  }
   const version = (before?.current ?? 0) + 1;
   const base: SecretMetadata = before ?? {
     createdAt: call.now,
@@ -120,17 +130,23 @@ function store(call: Call, json: Buffer): Reply {
   };
   const versions: Record<string, VersionMetadata> = {
     ...base.versions,
-    [version]: { createdAt: call.now, deletedAt: deletionOf(base, config, call.now), destroyed: false },
+    [version]: {
+      createdAt: call.now,
+      deletedAt: deletionOf(base, config, call.now),
+      destroyed: false,
+      ...(prints.keys.size === 0 ? {} : { prints: printsText(prints) }),
+    },
   };
   const oldest = Math.max(1, base.oldest, version - keptVersions(base, config) + 1);
   for (let old = base.oldest; old < oldest; old += 1) {
     delete versions[old];
     removeValue(call.store, path, old);
   }
+  forgetPrints(call, path, base.versions, versions);
   const metadata = { ...base, updatedAt: call.now, current: version, oldest, versions };
   putMetadata(call.store, path, metadata);
   putValue(call.store, path, version, json);
-  return { data: describeVersion(call, version, metadata) };
+  return { data: describeVersion(call, version, metadata), warnings };
 }
 
 function checkCas(call: Call, metadata: SecretMetadata | undefined, required: boolean): void {

@@ -17,6 +17,7 @@ import {
   type SecretMetadata,
   timeText,
 } from './metadata.ts';
+import { forgetPrints } from './prints.ts';
 
 /** `metadata/:path`, `subkeys/:path` and `config`. */
 
@@ -87,6 +88,7 @@ export function deleteMetadata(call: Call): Reply {
   const metadata = findMetadata(call.store, path);
   if (metadata === undefined) return {};
   for (const version of Object.keys(metadata.versions)) removeValue(call.store, path, Number(version));
+  forgetPrints(call, path, metadata.versions, {});
   call.store.delete(metadataDirectory + path);
   return {};
 }

@@ -23,6 +23,10 @@ export interface VersionMetadata {
   /** When it was or will be deleted; 0: not. */
   readonly deletedAt: number;
   readonly destroyed: boolean;
+  /** See `writerOf`. */
+  readonly createdBy?: string;
+  /** Fingerprints of its values, while there is a value; see prints.ts. */
+  readonly prints?: string;
 }
 
 /** The mount's own settings. */

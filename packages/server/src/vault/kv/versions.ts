@@ -16,7 +16,7 @@ export function undeleteVersions(call: Call): Reply {
 }
 
 export function destroyVersions(call: Call): Reply {
-  const reply = change(call, (version) => ({ ...version, destroyed: true }));
+  const reply = change(call, ({ prints: _gone, ...version }) => ({ ...version, destroyed: true }));
   for (const version of versionsOf(call)) removeValue(call.store, pathOf(call), version);
   return reply;
 }

@@ -1,9 +1,11 @@
 import type { Turn } from '#journal';
+import { forgetSecret } from '../kv/removed.ts';
 import { below, jsonCodec, walk } from '../records.ts';
 import { type Mount, scopeOfEnvironment } from './mount.ts';
 
 interface Removed {
   readonly environment: string;
+  readonly type: string;
 }
 
 const directory = 'core/removed/';
@@ -11,7 +13,10 @@ const codec = jsonCodec<Removed>(true);
 
 /** Remembers that the records of this mount are to go. */
 export function leaveForRemoval(turn: Turn, mount: Mount): void {
-  turn.space('system').write(directory + mount.id, codec, { environment: mount.environment });
+  turn.space('system').write(directory + mount.id, codec, {
+    environment: mount.environment,
+    type: mount.type,
+  });
 }
 
 /**
@@ -27,6 +32,7 @@ export function removeSome(turn: Turn, limit: number): number {
     const records = below(turn.space(scopeOfEnvironment(removed.environment)), `mount/${id}/`);
     for (const path of walk(records, '')) {
       if (count >= limit) return count;
+      if (removed.type === 'kv') forgetSecret(turn, { id, environment: removed.environment }, records, path);
       records.delete(path);
       count += 1;
     }

@@ -50,7 +50,7 @@ export function perform(
     reply: wrap?.reply ?? reply,
     mountType,
     outcome: {
-      reply,
+      ...(reply.refusal === undefined ? { reply } : { error: reply.refusal }),
       ...(issued === undefined ? {} : { issued: { token: issued, caller: callerOf(turn, issued.entry) } }),
       ...(wrapped === undefined ? {} : { wrapped }),
       ...(left === undefined ? {} : { remainingUses: left }),

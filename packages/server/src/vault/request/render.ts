@@ -19,6 +19,7 @@ const json = 'application/json';
 
 /** Vault's envelope. Its order is not a promise; that every field is there is one: clients read them unasked. */
 export function renderReply(reply: Reply, requestId: string, mountType: string): Answer {
+  if (reply.refusal !== undefined) return renderFault(reply.refusal);
   const headers = reply.headers ?? {};
   const after = reply.after === undefined ? {} : { after: reply.after };
   if (reply.raw !== undefined) {
