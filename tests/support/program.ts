@@ -28,6 +28,7 @@ export function program(
   logFile: string,
   env: NodeJS.ProcessEnv,
   args: readonly string[],
+  nodeFlags: readonly string[] = [],
 ): Program {
   let child: ChildProcess | undefined;
   let ready: Readonly<Record<string, unknown>> = {};
@@ -50,7 +51,10 @@ export function program(
     log,
     async start() {
       const output = openSync(logFile, 'a');
-      const started = spawn(process.execPath, [entry, ...args], { env, stdio: ['ignore', 'pipe', output] });
+      const started = spawn(process.execPath, [...nodeFlags, entry, ...args], {
+        env,
+        stdio: ['ignore', 'pipe', output],
+      });
       closeSync(output);
       child = started;
       const late = new AbortController();

@@ -26,7 +26,12 @@ export interface VaultAnswer {
 }
 
 export async function startVaultServers(
-  options: { readonly servers?: number; readonly databaseUrl?: string } = {},
+  options: {
+    readonly servers?: number;
+    readonly databaseUrl?: string;
+    readonly flags?: readonly string[];
+    readonly nodeFlags?: (directory: string) => readonly string[];
+  } = {},
 ): Promise<VaultServers> {
   const directory = mkdtempSync(join(tmpdir(), 'sally-vault-'));
   const rootToken = 'root-token-of-a-test';
@@ -36,15 +41,23 @@ export async function startVaultServers(
   });
   const ports = await freePorts(options.servers ?? 1);
   const servers = ports.map((port, index) =>
-    program(`server-${index}`, serverProgram, join(directory, `server-${index}.log`), env, [
-      '--dev',
-      '--data-directory',
-      join(directory, 'data'),
-      '--listen-port',
-      String(port),
-      '--public-url',
-      `http://127.0.0.1:${ports[0]}`,
-    ]),
+    program(
+      `server-${index}`,
+      serverProgram,
+      join(directory, `server-${index}.log`),
+      env,
+      [
+        '--dev',
+        '--data-directory',
+        join(directory, 'data'),
+        '--listen-port',
+        String(port),
+        '--public-url',
+        `http://127.0.0.1:${ports[0]}`,
+        ...(options.flags ?? []),
+      ],
+      options.nodeFlags?.(directory),
+    ),
   );
   const close = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.kill()));

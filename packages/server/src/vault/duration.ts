@@ -43,7 +43,10 @@ function bounded(seconds: number, value: unknown, at: string): number {
 }
 
 function notDuration(value: unknown, at: string): Fault {
-  const shown = (JSON.stringify(value) ?? typeof value).slice(0, 80);
+  // Anything else may be a secret that came into the wrong field, and refusals are audited in clear.
+  const plain =
+    typeof value === 'number' || (typeof value === 'string' && /^[-+0-9.hmsdwy]{1,16}$/.test(value));
+  const shown = plain ? JSON.stringify(value) : typeof value === 'string' ? 'another text' : typeof value;
   return new Fault(
     'invalid',
     'vault.duration',
