@@ -27,6 +27,8 @@ export interface TestVault {
   readonly clock: FixedClock;
   readonly rootToken: string;
   readonly address: string;
+  /** Where the journal keeps its files. */
+  readonly directory: string;
   /** A request over a real socket. `LIST` is sent as `GET` with `?list=true`. */
   request(method: string, path: string, options?: TestRequest): Promise<TestAnswer>;
   close(): Promise<void>;
@@ -136,6 +138,7 @@ export async function openVault(
     clock,
     rootToken,
     address,
+    directory,
     async request(method, path, { token = rootToken, body, headers = {} } = {}) {
       const list = method === 'LIST';
       const url = `${address}/v1/${path}${list ? `${path.includes('?') ? '&' : '?'}list=true` : ''}`;

@@ -166,6 +166,8 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     clock,
     audit: ledger,
     keyring,
+    journal,
+    vault,
     identity,
     secrets,
     ledger,

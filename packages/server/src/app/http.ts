@@ -1,13 +1,15 @@
 import type { Identity } from '#identity';
 import { identityRoutes } from '#identity';
+import type { Journal } from '#journal';
 import { type Keyring, keyringRoutes } from '#keyring';
 import { type Ledger, ledgerRoutes } from '#ledger';
 import { type Pipeline, pipelineRoutes } from '#pipeline';
-import type { Audit, AuditedTable, Clock, Db, Http } from '#platform';
+import type { Audit, AuditedTable, Clock, Db, Http, Routes } from '#platform';
 import { type Registry, registryRoutes } from '#registry';
 import { type Release, releaseRoutes } from '#release';
 import { type Secrets, secretsRoutes } from '#secrets';
 import { type Signing, signingRoutes } from '#signing';
+import { auditRoutes, type Vault } from '#vault';
 import { agentRoutes } from './agents.ts';
 
 export interface Contexts {
@@ -15,6 +17,8 @@ export interface Contexts {
   readonly clock: Clock;
   readonly audit: Audit;
   readonly keyring: Keyring;
+  readonly journal: Journal;
+  readonly vault: Vault;
   readonly identity: Identity;
   readonly secrets: Secrets;
   readonly ledger: Ledger;
@@ -37,4 +41,18 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
   pipelineRoutes(pipeline)(http);
   releaseRoutes(release)(http);
   agentRoutes(contexts)(http);
+  auditOf(contexts)(http);
+}
+
+function auditOf({ db, journal, vault, ledger, audited }: Contexts): Routes {
+  return auditRoutes({
+    journal,
+    hash: vault.audit.hash,
+    steadyMs: () => performance.now(),
+    verifyLedger: (signal) => ledger.verify(audited(), () => signal.throwIfAborted()),
+    recordValueSearch: ({ kind, id }) =>
+      db.write((tx) =>
+        ledger.record(tx, { type: 'audit.value.searched', actor: { kind, id }, resource: 'audit/search' }),
+      ),
+  });
 }

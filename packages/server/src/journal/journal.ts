@@ -31,6 +31,8 @@ export interface Journal {
   rewrapSome(scope: string, limit: number): Promise<number>;
   /** All lines of the audit, in the order of time; see `readAudit`. Seals what is durable into the ledger first. */
   audit(options?: { readonly after?: AuditCursor }): AsyncGenerator<AuditLine, void>;
+  /** Where the audit ends now, for a reader of what comes later. Seals what is durable into the ledger first. */
+  auditEnd(): Promise<AuditCursor>;
   /** Compares the whole audit with its chains and with the ledger; see `verifyAudit`. */
   verifyAudit(): Promise<AuditReport>;
   /** What is not as the server wrote it. Everything else is served. */
@@ -112,6 +114,11 @@ export function createJournal(deps: JournalDeps): Journal {
       const now = opened();
       await now.sealAll();
       yield* now.readAudit(options.after ?? fromTheStart);
+    },
+    async auditEnd() {
+      const now = opened();
+      await now.sealAll();
+      return await now.auditEnd();
     },
     async verifyAudit() {
       const now = opened();

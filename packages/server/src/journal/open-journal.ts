@@ -31,6 +31,8 @@ export interface OpenJournal {
   archiveOnce(): Promise<number>;
   sealAll(): Promise<void>;
   readAudit(after: AuditCursor): AsyncGenerator<AuditLine, void>;
+  /** So far the audit is sealed. */
+  auditEnd(): Promise<AuditCursor>;
   verifyAudit(): Promise<AuditReport>;
 }
 
@@ -148,6 +150,11 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
     openScope,
     archiveOnce: () => inTurn(archiveNow),
     sealAll: () => inTurn(sealNow),
+    auditEnd: () =>
+      db.read(async (tx) => ({
+        file: (await store.sealedTo(tx, 'file')).place,
+        table: (await store.sealedTo(tx, 'table')).place,
+      })),
     readAudit: (after) => readAudit({ db, store, file }, after),
     verifyAudit: () => verifyAudit({ db, store, file }, deps.sealedEvents),
   };

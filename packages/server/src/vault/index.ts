@@ -1,3 +1,4 @@
+export { auditRoutes } from './audit/routes.ts';
 export { type AuditSettings, configuredDevices } from './audit/settings.ts';
 export { createHandler } from './http/handler.ts';
 export type { ServerFacts, Sys } from './sys/ports.ts';

@@ -6,6 +6,7 @@ export interface EntryView {
   readonly operation: string | undefined;
   readonly requestId: string | undefined;
   readonly entityId: string | undefined;
+  readonly displayName: string | undefined;
   readonly accessors: readonly string[];
   readonly error: string | undefined;
 }
@@ -23,6 +24,7 @@ export function viewOf(line: unknown): EntryView {
     operation: text(request, 'operation'),
     requestId: text(request, 'id'),
     entityId: text(auth, 'entity_id') ?? text(given, 'entity_id'),
+    displayName: text(auth, 'display_name') ?? text(given, 'display_name'),
     accessors: [
       text(auth, 'accessor'),
       text(request, 'client_token_accessor'),

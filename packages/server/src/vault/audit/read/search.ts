@@ -14,6 +14,8 @@ export interface AuditFilter {
   readonly operation?: string;
   readonly requestId?: string;
   readonly entityId?: string;
+  /** As the login method named whoever asked, or asked for a token. */
+  readonly displayName?: string;
   /** As it stands in the log: hashed, unless the device shows accessors. */
   readonly accessor?: string;
   /** What `sys/audit-hash` gave; it may stand anywhere in the line. */
@@ -101,6 +103,7 @@ function compile(filter: AuditFilter): (parsed: object) => boolean {
     filter.operation,
     filter.requestId,
     filter.entityId,
+    filter.displayName,
     filter.accessor,
     filter.hash,
   ]) {
@@ -123,6 +126,7 @@ function compile(filter: AuditFilter): (parsed: object) => boolean {
     if (filter.operation !== undefined && view.operation !== filter.operation) return false;
     if (filter.requestId !== undefined && view.requestId !== filter.requestId) return false;
     if (filter.entityId !== undefined && view.entityId !== filter.entityId) return false;
+    if (filter.displayName !== undefined && view.displayName !== filter.displayName) return false;
     if (filter.accessor !== undefined && !view.accessors.includes(filter.accessor)) return false;
     if (filter.errorsOnly === true && view.error === undefined) return false;
     if (filter.path !== undefined && !(view.path !== undefined && matchesPath(filter.path, view.path)))
