@@ -4,10 +4,14 @@ import { personAdd, personList } from './account/person.ts';
 import { policyList, policyPut } from './account/policy.ts';
 import { tokenCreate, tokenList, tokenRevoke } from './account/token.ts';
 import { agentAdd, agentRun } from './agent/agent.ts';
+import { auditSearch } from './audit/search.ts';
+import { auditTail } from './audit/tail.ts';
+import { auditVerify } from './audit/verify.ts';
 import { evidenceExport } from './evidence/export.ts';
 import { ledgerVerify } from './evidence/ledger.ts';
 import { trustRoot } from './evidence/trust-root.ts';
 import { verify } from './evidence/verify.ts';
+import { exec } from './exec/exec.ts';
 import { keyRotate } from './key/key.ts';
 import { approve, hold, promote, refuse, rollback, unhold } from './release/promote.ts';
 import { status, trace, why } from './release/status.ts';
@@ -38,6 +42,7 @@ export const commands: readonly Command[] = [
   secretGet,
   secretList,
   ...vaultCommands,
+  exec,
   run,
   runs,
   logs,
@@ -55,6 +60,9 @@ export const commands: readonly Command[] = [
   evidenceExport,
   trustRoot,
   ledgerVerify,
+  auditSearch,
+  auditTail,
+  auditVerify,
   personAdd,
   personList,
   tokenCreate,

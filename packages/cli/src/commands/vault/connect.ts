@@ -6,7 +6,6 @@ import {
   loginFromEnvironment,
   tokenLogin,
   type VaultClient,
-  type VaultClientOptions,
 } from '@sallyport/sdk';
 import type { Invocation } from '../../command.ts';
 import { warnIfOpen } from '../../connect.ts';
@@ -18,43 +17,57 @@ export function vaultAddress({ flag, settings }: Invocation): string {
   return flag('address') ?? env['SALLYPORT_ADDR'] ?? (env['VAULT_ADDR'] || address);
 }
 
+export interface Connected {
+  readonly client: VaultClient;
+  /** Closes the client; a token that was made for this one command ends with it. */
+  end(): Promise<void>;
+}
+
 /**
- * Does something with the secrets store, signed in as VAULT_TOKEN, the login that SALLYPORT_VAULT_AUTH names, or the
- * token of `sally vault login` say, in this order. A token that was made for this one command ends with it.
+ * A client that signs in as VAULT_TOKEN, the login that SALLYPORT_VAULT_AUTH names, or the token of `sally vault login`
+ * say, in this order.
  */
+export function connectVault(invocation: Invocation, login?: LoginSource): Connected {
+  const { settings, out } = invocation;
+  const address = vaultAddress(invocation);
+  const named = loginFromEnvironment(settings.env);
+  const source = login ?? named ?? saved(invocation, address);
+  if (source !== undefined) for (const each of addresses(address)) warnIfOpen(out, each);
+  const client = createVaultClient({
+    address: addresses(address),
+    login: source,
+    ca: caFromEnvironment(settings.env),
+    onTrouble: (fault) => out.warn(`the token could not be renewed: ${wordsOf(fault)}`),
+  });
+  const revoke = login === undefined && named?.repeatable === true;
+  return {
+    client,
+    // What was asked for is done or has failed already; a token that outlives it is the lesser trouble.
+    end: () =>
+      client.close({ revoke }).catch((error: unknown) => {
+        out.warn(`the token of this command was not ended: ${wordsOf(error)}`);
+      }),
+  };
+}
+
+/** Does something with the secrets store, and closes the client. */
 export async function withVault<T>(
   invocation: Invocation,
   action: (client: VaultClient) => Promise<T>,
-  options: Partial<VaultClientOptions> = {},
+  login?: LoginSource,
 ): Promise<T> {
-  const { settings, out } = invocation;
-  const address = vaultAddress(invocation);
-  const named = options.login ?? loginFromEnvironment(settings.env);
-  const login = named ?? saved(invocation, address);
-  if (login !== undefined) for (const each of addresses(address)) warnIfOpen(out, each);
-  const done = out.progress(`waiting for ${address}`);
-  const client = createVaultClient({
-    address: addresses(address),
-    login,
-    ca: caFromEnvironment(settings.env),
-    onTrouble: (fault) => out.warn(`the token could not be renewed: ${String(fault)}`),
-    ...options,
-  });
-  const end = async (revoke: boolean): Promise<void> => {
-    done();
-    await client.close({ revoke });
-  };
-  const own = named?.repeatable === true && options.login === undefined;
-  invocation.whenInterrupted(() => end(own));
+  const { client, end } = connectVault(invocation, login);
+  const done = invocation.out.progress(`waiting for ${client.address}`);
+  invocation.whenInterrupted(end);
   try {
     return await action(client);
   } finally {
-    // What was asked for is done or has failed already; a token that outlives it is the lesser trouble.
-    await end(own).catch((error: unknown) =>
-      out.warn(`the token of this command was not ended: ${String(error)}`),
-    );
+    done();
+    await end();
   }
 }
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const addresses = (text: string): readonly string[] => text.split(',').map((each) => each.trim());
 

@@ -56,7 +56,7 @@ export const vaultLogin: Command = {
           data: await dataOf(client, { method: 'GET', path: 'auth/token/lookup-self' }),
         };
       },
-      { login },
+      login,
     );
     const policies = textsOf(data['policies']);
     const facts = { policies, seconds: issued.seconds, renewable: issued.renewable };
@@ -123,7 +123,7 @@ export const vaultLogout: Command = {
     saveVaultToken(settings, address, undefined);
     const login = tokenLogin(SecretBytes.fromUtf8(token));
     const call = { method: 'POST', path: 'auth/token/revoke-self', body: {} } as const;
-    await withVault(invocation, (client) => tell(client, call), { login });
+    await withVault(invocation, (client) => tell(client, call), login);
     out.data({ address, signedOut: true }, () => `signed out of ${textOf(address)}`);
     return undefined;
   },
