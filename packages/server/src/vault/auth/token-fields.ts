@@ -1,4 +1,5 @@
 import type { FieldDoc } from '../backend.ts';
+import { checkCidrs } from '../credentials/cidr.ts';
 import { badRequest } from '../errors.ts';
 import type { Fields, JsonObject } from '../fields.ts';
 import type { TokenLimits } from '../tokens/login.ts';
@@ -34,10 +35,11 @@ export function readTokenSettings(fields: Fields, before: TokenSettings = defaul
     explicitMaxTtl: fields.findSeconds('token_explicit_max_ttl') ?? before.explicitMaxTtl,
     period: fields.findSeconds('token_period') ?? fields.findSeconds('period') ?? before.period,
     numUses: fields.findInteger('token_num_uses') ?? fields.findInteger('num_uses') ?? before.numUses,
-    boundCidrs: fields.findList('token_bound_cidrs') ?? before.boundCidrs,
+    boundCidrs: fields.findList('token_bound_cidrs') ?? fields.findList('bound_cidrs') ?? before.boundCidrs,
     noDefaultPolicy: fields.findBoolean('token_no_default_policy') ?? before.noDefaultPolicy,
     type,
   };
+  checkCidrs(settings.boundCidrs, 'token_bound_cidrs');
   if (settings.numUses < 0) throw badRequest('token_num_uses cannot be negative');
   if (settings.maxTtl !== 0 && settings.ttl > settings.maxTtl)
     throw badRequest('ttl should not be greater than max ttl');

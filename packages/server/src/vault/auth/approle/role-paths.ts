@@ -1,4 +1,5 @@
 import type { Call, Handler, PathSpec, Reply } from '../../backend.ts';
+import { checkCidrs } from '../../credentials/cidr.ts';
 import { badRequest, nothingHere } from '../../errors.ts';
 import { createFields } from '../../fields.ts';
 import { readTokenSettings } from '../token-fields.ts';
@@ -36,6 +37,7 @@ export function writeRole(call: Call): Reply {
 }
 
 function put(call: Call, before: AppRole | undefined, role: AppRole): void {
+  checkCidrs(role.secretIdBoundCidrs, 'secret_id_bound_cidrs');
   if (role.secretIdNumUses < 0) throw badRequest('secret_id_num_uses cannot be negative');
   if (!role.bindSecretId && role.secretIdBoundCidrs.length === 0 && role.token.boundCidrs.length === 0)
     throw badRequest('at least one constraint should be enabled on the role');

@@ -1,4 +1,5 @@
 import type { Call, Reply } from '../../backend.ts';
+import { checkCidrs } from '../../credentials/cidr.ts';
 import { badRequest, nothingHere } from '../../errors.ts';
 import { type AppRole, findRole, requireRole, roleDirectory } from './role.ts';
 import {
@@ -45,6 +46,8 @@ function make(call: Call, secretId: string): Reply {
     cidrs: fields.list('cidr_list'),
     tokenBoundCidrs: fields.list('token_bound_cidrs'),
   };
+  checkCidrs(made.cidrs, 'cidr_list');
+  checkCidrs(made.tokenBoundCidrs, 'token_bound_cidrs');
   putSecretId(call.store, role, made);
   return {
     data: {

@@ -1,4 +1,5 @@
 import type { Call, Records, Reply } from '../../backend.ts';
+import { checkCidrs } from '../../credentials/cidr.ts';
 import { badRequest, nothingHere } from '../../errors.ts';
 import type { JsonObject } from '../../fields.ts';
 import { jsonCodec } from '../../records.ts';
@@ -44,6 +45,9 @@ export function writeRole(call: Call): Reply {
   if (type === undefined) throw badRequest(`expected a token_type of ${types.join(', ')}`);
   const names = (field: string, absent: readonly string[] | undefined): readonly string[] =>
     (fields.findList(field) ?? absent ?? []).map((each) => each.toLowerCase());
+  const boundCidrs =
+    fields.findList('token_bound_cidrs') ?? fields.findList('bound_cidrs') ?? before?.boundCidrs ?? [];
+  checkCidrs(boundCidrs, 'token_bound_cidrs');
   store.write(directory + name, codec, {
     name,
     allowedPolicies: names('allowed_policies', before?.allowedPolicies),
@@ -60,8 +64,7 @@ export function writeRole(call: Call): Reply {
       fields.findSeconds('token_explicit_max_ttl') ??
       fields.seconds('explicit_max_ttl', before?.explicitMaxTtl ?? 0),
     numUses: fields.integer('token_num_uses', before?.numUses ?? 0),
-    boundCidrs:
-      fields.findList('token_bound_cidrs') ?? fields.findList('bound_cidrs') ?? before?.boundCidrs ?? [],
+    boundCidrs,
     type,
   });
   return {};

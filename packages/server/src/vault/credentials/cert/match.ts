@@ -33,7 +33,7 @@ export function readPresented(certificates: readonly X509Certificate[]): Present
 export function decideCertLogin(
   roles: readonly CertRole[],
   presented: Presented,
-  revoked: ReadonlySet<string>,
+  revoked: Pick<ReadonlySet<string>, 'has'>,
   now: Date,
 ): { readonly role: CertRole; readonly login: Login } {
   let chained = false;
