@@ -1,5 +1,6 @@
 import type { Random } from '#platform';
 import { approleBackend } from './auth/approle/backend.ts';
+import { createMethods } from './auth/methods.ts';
 import { tokenBackend } from './auth/token/backend.ts';
 import type { Backend } from './backend.ts';
 import { cubbyholeBackend } from './cubbyhole/backend.ts';
@@ -25,7 +26,7 @@ export function createEngines(random: Random): Engines {
         ['kv-v2', kvV2Backend],
       ],
     ),
-    auth: byType([tokenBackend, approleBackend], []),
+    auth: byType([tokenBackend, approleBackend, ...createMethods({ random })], []),
     transit,
   };
 }
