@@ -71,7 +71,8 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     oidcSigner: await keyring.signer('oidc'),
     issuer: config.publicUrl,
   });
-  const secrets = createSecrets({ db, audit: ledger, clock, ids, keyring });
+  const secrets = createSecrets({ db, audit: ledger, clock, ids, log, keyring, identity, vault });
+  await secrets.open();
   const registry = createRegistry({ db, root: config.registryDirectory, clock, ids, audit: ledger });
   await registry.open();
   const signing = createSigning({
@@ -131,8 +132,9 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     await release.resume();
   });
   const journalTimers = createTimers(log);
-  journalTimers.every('journal.archive', 0.25, () => journal.archive());
+  journalTimers.every('journal.archive', 5, () => journal.archive());
   journalTimers.every('vault.own-work', 1, () => vault.ownWork.some());
+  journalTimers.every('vault.rewrap', 60, () => vault.ownWork.rewrap());
   jobs.every('registry.garbage', 3600, async () => {
     await registry.collectGarbage({ olderThanSeconds: 24 * 3600 });
   });

@@ -18,6 +18,7 @@ export async function openRecords(
     cipher: (scope) => keyring.cipher(scope),
     directory: config.dataDirectory,
     alone: db.engine === 'pglite',
+    ...(config.acceptRestoredState === undefined ? {} : { acceptRestoredState: config.acceptRestoredState }),
   });
   await journal.open();
   try {

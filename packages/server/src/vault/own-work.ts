@@ -21,10 +21,13 @@ export interface OwnWorkDeps {
 export interface OwnWork {
   /** One portion of everything that is due; gives how much was done. Harmless on several replicas. */
   some(): Promise<number>;
+  /** Seals records again that are under older keys than their environment has now; gives how many. Every minute. */
+  rewrap(): Promise<number>;
 }
 
 const portion = 200;
 const keysAtOnce = 10;
+const rewrapAtOnce = 1000;
 
 export function createOwnWork({ journal, engines, audited }: OwnWorkDeps): OwnWork {
   /** Looks first: most rounds find nothing, and need no audit. */
@@ -83,6 +86,13 @@ export function createOwnWork({ journal, engines, audited }: OwnWorkDeps): OwnWo
         (turn) => removeSome(turn, portion),
       );
       return expired + revoked + removed + (await rotateKeys());
+    },
+    async rewrap() {
+      const environments = journal.peek((turn) => mountsOf(turn).mounts.map((mount) => mount.environment));
+      let count = 0;
+      for (const scope of new Set(environments.map(scopeOfEnvironment)))
+        count += await journal.rewrapSome(scope, rewrapAtOnce);
+      return count;
     },
   };
 }

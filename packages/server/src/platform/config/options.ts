@@ -97,6 +97,11 @@ export const options = {
     secret: true,
     doc: 'The root token of a server that was started with --dev. For trying things out only.',
   },
+  acceptRestoredState: {
+    type: 'state',
+    default: undefined,
+    doc: 'The number of the state that a database was put back to on purpose, as the refusal of the start named it. Recorded in the ledger; take it away again afterwards.',
+  },
   keyFile: {
     type: 'path',
     default: below('root.key'),
