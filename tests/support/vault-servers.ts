@@ -9,6 +9,7 @@ export interface VaultServers {
   readonly servers: readonly Program[];
   readonly directory: string;
   readonly rootToken: string;
+  readonly addresses: readonly string[];
   /** One request to one server; never throws for a status. Throws when no whole answer came. */
   request(server: number, method: string, path: string, options?: VaultRequest): Promise<VaultAnswer>;
   close(): Promise<void>;
@@ -30,6 +31,7 @@ export async function startVaultServers(
     readonly servers?: number;
     readonly databaseUrl?: string;
     readonly flags?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
     readonly nodeFlags?: (directory: string) => readonly string[];
   } = {},
 ): Promise<VaultServers> {
@@ -37,6 +39,7 @@ export async function startVaultServers(
   const rootToken = 'root-token-of-a-test';
   const env = cleanEnvironment({
     SALLYPORT_DEV_ROOT_TOKEN: rootToken,
+    ...options.env,
     ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
   });
   const ports = await freePorts(options.servers ?? 1);
@@ -74,6 +77,7 @@ export async function startVaultServers(
     servers,
     directory,
     rootToken,
+    addresses: ports.map((port) => `http://127.0.0.1:${port}`),
     async request(server, method, path, { token = rootToken, body, timeoutMs = 20_000 } = {}) {
       const answer = await fetch(`http://127.0.0.1:${ports[server]}/v1/${path}`, {
         method,
