@@ -26,6 +26,9 @@ export type Copies = ReadonlyArray<{ readonly member: Member; readonly lines: re
 /**
  * All audit devices: the ledger's own, whose lines are the batch that makes an answer durable, and those that get a copy
  * of each line afterwards, from the configuration and from the API.
+ *
+ * KNOWN LIMIT: what was decided is durable, in the state and in the ledger, before a required device is asked for its
+ * confirmation. If it gives none, the answer is refused and the change stays, as when a connection breaks.
  */
 export interface AuditRegistry {
   /** Opens what is in force. One that cannot be opened is logged, and tried again with its first lines. */
