@@ -35,6 +35,8 @@ export function createLife(ground: Ground): Life {
   const facts = factsOf(ground);
   let opened: Opened | undefined;
   let localAgent = false;
+  /** Said to be sealed from the first moment on: nothing is answered any more while the rest is put away. */
+  let sealing = false;
   let last: Promise<unknown> = Promise.resolve();
 
   function inTurn<T>(step: () => Promise<T>): Promise<T> {
@@ -45,15 +47,22 @@ export function createLife(ground: Ground): Life {
 
   const sys = createSys(ground, facts, () => {
     door.answerWith(undefined);
-    inTurn(close).catch((error: unknown) =>
-      log.error({ err: error }, 'sealing met an error; the keys are wiped'),
-    );
+    sealing = true;
+    inTurn(close)
+      .catch((error: unknown) => log.error({ err: error }, 'sealing met an error; the keys are wiped'))
+      .finally(() => {
+        sealing = false;
+      });
   });
 
   const control: SealControl = {
     facts,
     now: () => clock.now().getTime(),
-    status: () => keyring.status(),
+    status: async () => {
+      const was = sealing;
+      const status = await keyring.status();
+      return was || sealing ? { ...status, sealed: true, progress: 0 } : status;
+    },
     resetUnseal: () => keyring.resetUnseal(),
     initialise: (options) =>
       inTurn(async () => {
