@@ -7,9 +7,6 @@ import { agentAdd, agentRun } from './agent/agent.ts';
 import { auditSearch } from './audit/search.ts';
 import { auditTail } from './audit/tail.ts';
 import { auditVerify } from './audit/verify.ts';
-import { auditSearch } from './audit/search.ts';
-import { auditTail } from './audit/tail.ts';
-import { auditVerify } from './audit/verify.ts';
 import { evidenceExport } from './evidence/export.ts';
 import { ledgerVerify } from './evidence/ledger.ts';
 import { trustRoot } from './evidence/trust-root.ts';
@@ -29,6 +26,8 @@ import { config } from './server/config.ts';
 import { doctor } from './server/doctor.ts';
 import { server } from './server/server.ts';
 import { up } from './server/up.ts';
+import { secretExport } from './transfer/export.ts';
+import { secretImport } from './transfer/import.ts';
 import { vaultCommands } from './vault/all.ts';
 
 /** Every command, in the order of a first day. */
@@ -46,6 +45,8 @@ export const commands: readonly Command[] = [
   secretList,
   ...vaultCommands,
   exec,
+  secretImport,
+  secretExport,
   run,
   runs,
   logs,

@@ -12,6 +12,8 @@ export interface JsonPlace {
   readonly end: number;
   /** Of an object, by name. */
   readonly members: ReadonlyMap<string, JsonPlace>;
+  /** Of an array, in order. */
+  readonly items: readonly JsonPlace[];
 }
 
 const maxDepth = 64;
@@ -37,16 +39,15 @@ export function placesOf(bytes: Uint8Array): JsonPlace {
     const start = at;
     switch (bytes[at]) {
       case 0x7b:
-        return { kind: 'object', start, members: object(depth), end: at };
+        return { kind: 'object', start, members: object(depth), items: [], end: at };
       case 0x5b:
-        array(depth);
-        return { kind: 'array', start, end: at, members: none };
+        return { kind: 'array', start, members: none, items: array(depth), end: at };
       case 0x22:
         skipString();
-        return { kind: 'string', start, end: at, members: none };
+        return { kind: 'string', start, members: none, items: [], end: at };
       default:
         other();
-        return { kind: 'other', start, end: at, members: none };
+        return { kind: 'other', start, members: none, items: [], end: at };
     }
   }
 
@@ -64,8 +65,7 @@ export function placesOf(bytes: Uint8Array): JsonPlace {
       skipString();
       const name = fromUtf8(unescaped(bytes, { start, end: at }));
       if (found.has(name)) throw broken('each name once', start);
-      members += 1;
-      if (members > maxMembers) throw broken(`at most ${maxMembers} members`, start);
+      count(start);
       space();
       take(':');
       space();
@@ -78,21 +78,30 @@ export function placesOf(bytes: Uint8Array): JsonPlace {
     return found;
   }
 
-  function array(depth: number): void {
+  function array(depth: number): readonly JsonPlace[] {
+    const found: JsonPlace[] = [];
     at += 1;
     space();
     if (bytes[at] === 0x5d) {
       at += 1;
-      return;
+      return found;
     }
     for (;;) {
       space();
-      value(depth + 1);
+      count(at);
+      found.push(value(depth + 1));
       space();
       if (bytes[at] === 0x5d) break;
       take(',');
     }
     at += 1;
+    return found;
+  }
+
+  /** Each of them takes more memory than the few bytes it is written with. */
+  function count(start: number): void {
+    members += 1;
+    if (members > maxMembers) throw broken(`at most ${maxMembers} members`, start);
   }
 
   function skipString(): void {

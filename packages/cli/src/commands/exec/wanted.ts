@@ -27,7 +27,10 @@ const loaders =
   /^(PATH|IFS|ENV|BASH_ENV|SHELLOPTS|BASHOPTS|PS4|PROMPT_COMMAND|LD_.*|DYLD_.*|GCONV_PATH|NODE_OPTIONS|NODE_PATH|NODE_EXTRA_CA_CERTS|PYTHON.*|PERL5?.*|RUBY(OPT|LIB)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|GIT_.*|SSH_.*|EDITOR|VISUAL|PAGER|BROWSER|http_proxy|https_proxy|HTTPS?_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|npm_config_.*)$/i;
 
 /** The values now, as variables. Throws Fault; then the program is not started. */
-export async function readWanted(client: VaultClient, wanted: readonly Wanted[]): Promise<Variables> {
+export async function readWanted(
+  client: Pick<VaultClient, 'read'>,
+  wanted: readonly Wanted[],
+): Promise<Variables> {
   const variables = new Map<string, string>();
   const set = (name: string, bytes: Uint8Array, from: string): void => {
     if (variables.has(name)) {

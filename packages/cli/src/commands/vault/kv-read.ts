@@ -2,6 +2,7 @@ import { Fault, fromUtf8, type SecretBytes, toBase64, utf8 } from '@sallyport/fo
 import type { VaultSecret } from '@sallyport/sdk';
 import type { Command } from '../../command.ts';
 import { type Printer, table } from '../../printer.ts';
+import { compactJson } from './compact-json.ts';
 import { withVault } from './connect.ts';
 
 const path = { name: 'PATH', doc: 'where it is kept, such as secret/app' };
@@ -38,7 +39,7 @@ async function printAll(out: Printer, at: string, secret: VaultSecret): Promise<
     const head = { path: at, ...(version === undefined ? {} : { version }) };
     // The values as they are kept, never parsed: a number keeps its digits.
     await out.bytes(utf8(`${JSON.stringify(head).slice(0, -1)},"data":`));
-    await out.bytes(secret.json.expose());
+    await out.bytes(compactJson(secret.json.expose()));
     await out.bytes(utf8('}\n'));
     return;
   }
