@@ -93,6 +93,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   return {
     pipeline: createPipeline({ journal, core, log, registry, wallNow: () => clock.now().getTime() }),
     ownWork: {
+      ...ownWork,
       async some() {
         registry.follow();
         return await ownWork.some();
