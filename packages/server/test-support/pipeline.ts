@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { JobGrant, JobReport, StepReport } from '@sallyport/contract';
 import { digestOf, SecretBytes, utf8 } from '@sallyport/formats';
 import { createIdentity, identityMigrations } from '#identity';
+import { journalMigrations } from '#journal';
 import { createKeyring, fileSeal, keyringMigrations } from '#keyring';
 import {
   createPipeline,
@@ -26,6 +27,7 @@ import {
   seededRandom,
   silentLog,
 } from './fakes.ts';
+import { openTestRecords } from './records.ts';
 
 /** A pipeline on real parts: database, keyring, secrets, identity, git. Only time, chance and the queue are held. */
 export interface PipelineFixture {
@@ -78,6 +80,7 @@ export async function openPipeline(): Promise<PipelineFixture> {
   const root = mkdtempSync(join(tmpdir(), 'sallyport-pipeline-'));
   const test = await openTestDb([
     ...keyringMigrations,
+    ...journalMigrations,
     ...secretsMigrations,
     ...identityMigrations,
     ...pipelineMigrations,
@@ -97,7 +100,7 @@ export async function openPipeline(): Promise<PipelineFixture> {
     log: silentLog,
   });
   await keyring.open();
-  const secrets = createSecrets({ db, audit, clock, ids, keyring });
+  const records = await openTestRecords({ db, audit, keyring, clock, directory: join(root, 'records') });
   const issuer = 'https://sallyport.test';
   const identity = createIdentity({
     db,
@@ -108,6 +111,8 @@ export async function openPipeline(): Promise<PipelineFixture> {
     oidcSigner: await keyring.signer('oidc'),
     issuer,
   });
+  const { vault } = records;
+  const secrets = createSecrets({ db, audit, clock, ids, log: silentLog, keyring, identity, vault });
   const admin = person('admin');
   await secrets.put(admin, {
     project: 'shop',
@@ -150,6 +155,7 @@ export async function openPipeline(): Promise<PipelineFixture> {
     wakes,
     source: openSource(root),
     async close() {
+      await records.close();
       await keyring.close();
       await test.close();
       rmSync(root, { recursive: true, force: true });

@@ -83,9 +83,8 @@ async function secretsOf(
   }));
   if (wants.length === 0) return [];
   const expiresAt = new Date(clock.now().getTime() + grantSeconds * 1000);
-  const grantId = await db.write((tx) =>
-    secrets.grant(tx, { holder, project, environment, wants, expiresAt }),
-  );
+  const pinned = await secrets.pin({ holder, project, environment, wants });
+  const grantId = await db.write((tx) => secrets.grant(tx, pinned, expiresAt));
   const granted = await secrets.redeem(grantId, holder);
   return granted.map(({ value, ...rest }) => {
     const encoded = toBase64(value.expose());

@@ -3,6 +3,7 @@ export { identityMigrations } from './migrations.ts';
 export type { NewPerson, NewWorkload, PrincipalChange } from './people/people.ts';
 export type { Principal, PrincipalKind } from './people/principal.ts';
 export { adminPolicy, agentPolicy } from './policy/built-in.ts';
+export { isAllowed, isMoreSpecific } from './policy/decide.ts';
 export type { Rule } from './policy/rules.ts';
 export type { StoredPolicy } from './policy/store.ts';
 export { identityRoutes } from './routes.ts';

@@ -11,7 +11,7 @@ export interface PipelineDeps {
   readonly jobs: Jobs;
   readonly log: Log;
   readonly identity: Pick<Identity, 'issueStepToken' | 'endStepTokens'>;
-  readonly secrets: Pick<Secrets, 'put' | 'get' | 'grant' | 'redeem' | 'endGrants'>;
+  readonly secrets: Pick<Secrets, 'put' | 'get' | 'pin' | 'grant' | 'redeem' | 'endGrants'>;
   /** A directory of the pipeline's own: mirrors, source archives, logs. */
   readonly directory: string;
   /** The audience of the identity tokens of steps: the address of this installation as issuer. */

@@ -51,6 +51,8 @@ export interface Actor {
   readonly groups: readonly string[];
   /** For a step: the run it belongs to and the environment and so on, as issued in its identity token. */
   readonly claims?: Readonly<Record<string, string>>;
+  /** The end of the token that they came with. */
+  readonly signedInUntil?: Date;
 }
 
 export const systemActor: Actor = {

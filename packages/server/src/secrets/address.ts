@@ -33,6 +33,10 @@ export function checkKey(key: string): string {
   return key;
 }
 
+export function isKey(key: string): boolean {
+  return keyPattern.test(key);
+}
+
 /** `path/of/secret#key`. */
 export function parseRef(ref: string): { readonly path: string; readonly key: string } {
   const at = ref.indexOf('#');
@@ -43,15 +47,21 @@ export function parseRef(ref: string): { readonly path: string; readonly key: st
   return { path, key: checkKey(ref.slice(at + 1)) };
 }
 
-/**
- * The KEK's scope. Rows cannot cross environments even if someone edits the database: another environment's key does
- * not open them.
- */
+/** The environment as the vault names it, and with it the path of its mount. */
+export function mountOf(of: { readonly project: string; readonly environment: string }): string {
+  return `${of.project}/${of.environment}`;
+}
+
+export function placeOf(of: SecretAddress): { readonly environment: string; readonly path: string } {
+  return { environment: mountOf(of), path: of.path };
+}
+
+/** The scope of the key of rows of before; the engine keeps the records of the same environment under the same. */
 export function scopeOf(of: { readonly project: string; readonly environment: string }): string {
   return `env:${of.project}/${of.environment}`;
 }
 
-/** What a value's ciphertext is bound to. No part but the path can hold a slash, so no two values share an address. */
+/** What the ciphertext of a value of before is bound to. No part but the path can hold a slash, so no two values share an address. */
 export function valueAddress(of: SecretAddress, key: string, version: number): string {
   return `${of.project}/${of.environment}/${of.path}/${key}/${version}`;
 }

@@ -7,6 +7,7 @@ import { wipeAll } from './values.ts';
 
 const closed = { additionalProperties: false } as const;
 const Mount = Type.Object({ project: Name, environment: Name }, closed);
+const maxPathLength = 255;
 const Version = Type.Integer({ minimum: 0 });
 const Data = Type.Record(Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$' }), Base64(65_536), {
   maxProperties: 100,
@@ -82,9 +83,9 @@ export function secretsRoutes(secrets: Secrets): Routes {
         },
         closed,
       ),
-      handle: async ({ params }) => {
+      handle: async ({ actor, params }) => {
         const { project, environment, '*': path } = params;
-        const versions = await secrets.versions({ project, environment, path });
+        const versions = await secrets.versions(actor, { project, environment, path });
         return {
           versions: versions.map((each) => ({
             version: each.version,
@@ -106,14 +107,41 @@ export function secretsRoutes(secrets: Secrets): Routes {
         path: (params) => `secrets/${params.project}/${params.environment}`,
       },
       params: Mount,
-      query: Type.Object({ prefix: Type.Optional(Text(255)) }, closed),
+      query: Type.Object({ prefix: Type.Optional(Text(maxPathLength)) }, closed),
       response: Type.Object(
-        { secrets: Type.Array(Type.Object({ path: Text(255), version: Version }, closed)) },
+        { secrets: Type.Array(Type.Object({ path: Text(maxPathLength), version: Version }, closed)) },
         closed,
       ),
       handle: async ({ actor, params, query }) => {
         const prefix = query.prefix === undefined ? {} : { prefix: query.prefix };
-        return { secrets: [...(await secrets.list(actor, { ...params, ...prefix }))] };
+        const found = await secrets.list(actor, { ...params, ...prefix });
+        // Longer ones can only be written, and read, by Vault's interface.
+        return { secrets: found.filter(({ path }) => path.length <= maxPathLength) };
+      },
+    });
+
+    http.route({
+      method: 'POST',
+      path: '/api/secrets/token',
+      summary: "A token for Vault's interface, with the caller's rights on secrets, for at most an hour",
+      access: { kind: 'authenticated', reason: 'gives no right that the caller does not have' },
+      body: Type.Object(
+        {
+          ttlSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 3600 })),
+          project: Type.Optional(Name),
+          environment: Type.Optional(Name),
+        },
+        closed,
+      ),
+      response: Type.Object(
+        { token: Text(200), accessor: Text(100), policies: Type.Array(Text(200)), expiresAt: Instant },
+        closed,
+      ),
+      handle: async ({ actor, body }) => {
+        const { token, accessor, policies, expiresAt } = await secrets.vaultToken(actor, body);
+        const text = token.exposeUtf8();
+        token.wipe();
+        return { token: text, accessor, policies: [...policies], expiresAt: expiresAt.toISOString() };
       },
     });
   };

@@ -1,38 +1,43 @@
-import type { Audit, AuditedTable, Clock, Db, Ids } from '#platform';
+import type { Identity } from '#identity';
+import type { Keyring } from '#keyring';
+import type { Audit, AuditedTable, Clock, Db, Ids, Log } from '#platform';
+import type { Vault } from '#vault';
 import { createGrants, type Grants, grantTable } from './grants/grants.ts';
-import { secretStore } from './store.pg.ts';
-import { createValues, secretTable, type ValueKeyring, type Values } from './values.ts';
+import { moveOldValues } from './old/move.ts';
+import { createTokens, type Tokens } from './token/tokens.ts';
+import { createValues, type Values } from './values.ts';
 
 export interface SecretsDeps {
   readonly db: Db;
   readonly audit: Audit;
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly keyring: ValueKeyring;
+  readonly log: Log;
+  /** For values that are still in the tables of before. */
+  readonly keyring: Pick<Keyring, 'decrypt'>;
+  readonly identity: Pick<Identity, 'rulesOf'>;
+  readonly vault: Pick<Vault, 'secrets' | 'signIn'>;
 }
 
-/** Versioned secrets, one mount and one KEK per environment; they leave by `get` or by a grant, always recorded first. */
-export interface Secrets extends Values, Grants {}
+/**
+ * The native side of the secrets in the vault, each environment a mount and a KEK of its own; they leave by `get` or by a
+ * grant, always recorded first.
+ */
+export interface Secrets extends Values, Grants, Tokens {
+  /** Moves what is left in the tables of before. Call it before anything else. */
+  open(): Promise<void>;
+}
 
 export function createSecrets(deps: SecretsDeps): Secrets {
-  deps.keyring.addHolder({
-    name: 'secrets',
-    async listOlderThan(tx, scope, keyVersion, limit) {
-      const mount = /^env:([^/]+)\/([^/]+)$/.exec(scope);
-      // Other scopes hold no record of ours.
-      if (mount?.[1] === undefined || mount[2] === undefined) return [];
-      return await secretStore.listOlderThan(
-        tx,
-        { project: mount[1], environment: mount[2] },
-        keyVersion,
-        limit,
-      );
-    },
-    replace: (tx, id, wrapped) => secretStore.replaceKey(tx, id, wrapped),
-  });
-  return { ...createValues(deps), ...createGrants(deps) };
+  const { secrets: vault, signIn } = deps.vault;
+  return {
+    ...createValues(vault),
+    ...createGrants({ ...deps, vault }),
+    ...createTokens({ ...deps, signIn }),
+    open: async () => await moveOldValues({ ...deps, vault }),
+  };
 }
 
 export function secretsAudited(): AuditedTable[] {
-  return [secretTable(), grantTable()];
+  return [grantTable()];
 }

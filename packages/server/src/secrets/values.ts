@@ -1,20 +1,15 @@
 import { Fault, type SecretBytes } from '@sallyport/formats';
-import type { Keyring } from '#keyring';
-import type { Actor, Audit, AuditedTable, Clock, Db, Ids, Json, Tx } from '#platform';
+import type { Actor } from '#platform';
+import type { NativeSecrets } from '#vault';
 import {
   checkAddress,
   checkKey,
   checkMount,
+  isKey,
+  mountOf,
+  placeOf,
   type SecretAddress,
-  scopeOf,
-  secretResource,
-  valueAddress,
 } from './address.ts';
-import { secretStore } from './store.pg.ts';
-import type { SecretVersion, StoredValue } from './store.ts';
-
-/** The part of the keyring that values need. */
-export type ValueKeyring = Pick<Keyring, 'encrypt' | 'decrypt' | 'addHolder'>;
 
 export interface PutSecret extends SecretAddress {
   readonly data: Readonly<Record<string, SecretBytes>>;
@@ -22,10 +17,20 @@ export interface PutSecret extends SecretAddress {
   readonly cas?: number;
 }
 
+export interface SecretVersion {
+  readonly version: number;
+  /** The id of whoever wrote it, or what a client of Vault's interface is called. */
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  /** Sorted. */
+  readonly keys: readonly string[];
+}
+
+/** All of them are audited, durably, before they resolve (invariant 3). */
 export interface Values {
   /** Adds a version with exactly these keys. The plaintexts stay the caller's, to wipe. */
   put(actor: Actor, secret: PutSecret): Promise<{ readonly version: number }>;
-  /** The values of a version, the current one when absent; recorded durably before they are returned (invariant 3). */
+  /** The values of a version, the current one when absent. */
   get(
     actor: Actor,
     address: SecretAddress & { readonly version?: number },
@@ -34,123 +39,79 @@ export interface Values {
     actor: Actor,
     at: { readonly project: string; readonly environment: string; readonly prefix?: string },
   ): Promise<ReadonlyArray<{ readonly path: string; readonly version: number }>>;
-  versions(address: SecretAddress): Promise<readonly SecretVersion[]>;
+  /** Those that still have their values. */
+  versions(actor: Actor, address: SecretAddress): Promise<readonly SecretVersion[]>;
 }
 
 const maxKeys = 100;
 const maxValueBytes = 65_536;
+const maxNameLength = 100;
 
-export function createValues(deps: {
-  readonly db: Db;
-  readonly audit: Audit;
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly keyring: ValueKeyring;
-}): Values {
-  const { db, audit, clock, ids, keyring } = deps;
-
+export function createValues(vault: NativeSecrets): Values {
   return {
-    put: async (actor, secret) => {
+    async put(actor, secret) {
       checkAddress(secret);
-      const entries = checkData(secret.data);
-      return await db.write(async (tx) => {
-        const current = await secretStore.lock(tx, secret);
-        if (secret.cas !== undefined && secret.cas !== current)
-          throw new Fault(
-            'conflict',
-            'secrets.version_conflict',
-            `expected version ${secret.cas} to be current, found ${current}`,
-            { hint: 'read the secret again and decide with its new value', details: { current } },
-          );
-        const version = current + 1;
-        const values: StoredValue[] = [];
-        for (const [key, value] of entries)
-          values.push({
-            id: ids.next('sec'),
-            key,
-            record: await keyring.encrypt(tx, scopeOf(secret), valueAddress(secret, key, version), value),
-          });
-        await secretStore.addVersion(
-          tx,
-          secret,
-          { version, createdBy: actor.id, createdAt: clock.now() },
-          values,
-        );
-        await audit.record(tx, {
-          type: 'secrets.secret.written',
-          actor,
-          resource: secretResource(secret),
-          state: secretState(secret, await secretStore.versions(tx, secret)),
-        });
-        return { version };
+      checkData(secret.data);
+      const { data, cas } = secret;
+      const written = await vault.write(actor, {
+        ...placeOf(secret),
+        data,
+        ...(cas === undefined ? {} : { cas }),
       });
+      if ('version' in written) return written;
+      const current = written.conflictsWith;
+      throw new Fault(
+        'conflict',
+        'secrets.version_conflict',
+        `expected version ${cas} to be current, found ${current}`,
+        { hint: 'read the secret again and decide with its new value', details: { current } },
+      );
     },
 
     async get(actor, address) {
       checkAddress(address);
-      let data: Readonly<Record<string, SecretBytes>> = {};
+      const { version } = address;
+      const found = await vault.read(actor, {
+        ...placeOf(address),
+        ...(version === undefined ? {} : { version }),
+      });
+      if (found === undefined) throw unknownSecret(address);
       try {
-        return await db.write(async (tx) => {
-          wipeAll(data);
-          const version = address.version ?? (await secretStore.currentVersion(tx, address));
-          const values = version === undefined ? [] : await secretStore.values(tx, address, version);
-          if (version === undefined || values.length === 0) throw unknownSecret(address);
-          // In this transaction, and the answer leaves only after it is durable.
-          await audit.record(tx, {
-            type: 'secrets.secret.read',
-            actor,
-            resource: secretResource(address),
-            detail: { version },
-          });
-          data = await openAll(tx, keyring, address, version, values);
-          return { version, data };
-        });
+        requireOurs(found.data);
       } catch (error) {
-        wipeAll(data);
+        wipeAll(found.data);
         throw error;
       }
-    },
-
-    async list(_actor, { project, environment, prefix }) {
-      checkMount(project, environment);
-      return await db.read((tx) => secretStore.list(tx, { project, environment }, prefix ?? ''));
-    },
-
-    async versions(address) {
-      checkAddress(address);
-      const found = await db.read((tx) => secretStore.versions(tx, address));
-      if (found.length === 0) throw unknownSecret(address);
       return found;
     },
-  };
-}
 
-/** Decrypts values of one version; if one fails, those already open are wiped. */
-export async function openAll(
-  tx: Tx,
-  keyring: ValueKeyring,
-  address: SecretAddress,
-  version: number,
-  values: readonly StoredValue[],
-): Promise<Readonly<Record<string, SecretBytes>>> {
-  const open: Record<string, SecretBytes> = Object.create(null);
-  try {
-    for (const { key, record } of values)
-      open[key] = await keyring.decrypt(tx, scopeOf(address), valueAddress(address, key, version), record);
-    return open;
-  } catch (error) {
-    wipeAll(open);
-    throw error;
-  }
+    async list(actor, { project, environment, prefix }) {
+      checkMount(project, environment);
+      return await vault.list(actor, {
+        environment: mountOf({ project, environment }),
+        prefix: prefix ?? '',
+      });
+    },
+
+    async versions(actor, address) {
+      checkAddress(address);
+      const found = await vault.versions(actor, placeOf(address));
+      if (found === undefined) throw unknownSecret(address);
+      return found.map(({ version, createdBy, createdAt, keys }) => ({
+        version,
+        createdBy: createdBy.slice(0, maxNameLength),
+        createdAt: new Date(createdAt),
+        keys: keys.filter(isKey),
+      }));
+    },
+  };
 }
 
 export function wipeAll(data: Readonly<Record<string, SecretBytes>>): void {
   for (const secret of Object.values(data)) secret.wipe();
 }
 
-function checkData(
-  data: Readonly<Record<string, SecretBytes>>,
-): ReadonlyArray<readonly [string, SecretBytes]> {
+function checkData(data: Readonly<Record<string, SecretBytes>>): void {
   const entries = Object.entries(data);
   if (entries.length === 0 || entries.length > maxKeys)
     throw new Fault(
@@ -167,32 +128,20 @@ function checkData(
         `expected at most ${maxValueBytes} bytes for "${key}", got ${value.sizeBytes}`,
       );
   }
-  return entries;
 }
 
-/** What the ledger knows of a secret: which versions there are, with which keys, by whom. No ciphertext: rewrap changes it. */
-function secretState(address: SecretAddress, versions: readonly SecretVersion[]): Json {
-  return {
-    project: address.project,
-    environment: address.environment,
-    path: address.path,
-    versions: versions.map((each) => ({
-      version: each.version,
-      keys: each.keys,
-      createdBy: each.createdBy,
-      createdAt: each.createdAt.toISOString(),
-    })),
-  };
-}
-
-export function secretTable(): AuditedTable {
-  return {
-    kind: 'secret',
-    states: async (tx) =>
-      (await secretStore.listAll(tx)).map(
-        (each) => [secretResource(each), secretState(each, each.versions)] as const,
-      ),
-  };
+/** A client of Vault's interface may have written what ours has no form for; leaving it out would lose it silently. */
+function requireOurs(data: Readonly<Record<string, SecretBytes>>): void {
+  const entries = Object.entries(data);
+  const wrong = entries.find(([key, value]) => !isKey(key) || value.sizeBytes > maxValueBytes);
+  if (wrong === undefined && entries.length <= maxKeys) return;
+  const what = wrong === undefined ? `${entries.length} keys` : `"${wrong[0].slice(0, 80)}"`;
+  throw new Fault(
+    'precondition',
+    'secrets.foreign_shape',
+    `expected at most ${maxKeys} plain keys with values of at most ${maxValueBytes} bytes, found ${what}`,
+    { hint: "read it through Vault's interface, with which it was written" },
+  );
 }
 
 function unknownSecret(address: SecretAddress & { readonly version?: number }): Fault {

@@ -6,6 +6,7 @@ import type { Backend } from './backend.ts';
 import { cubbyholeBackend } from './cubbyhole/backend.ts';
 import { identityBackend } from './identity/backend.ts';
 import { kvV1Backend, kvV2Backend } from './kv/backend.ts';
+import { nativeSignIn } from './native/sign-in-mount.ts';
 import { createSysBackend } from './sys/backend.ts';
 import { createTransit, type Transit } from './transit/backend.ts';
 
@@ -26,7 +27,7 @@ export function createEngines(random: Random): Engines {
         ['kv-v2', kvV2Backend],
       ],
     ),
-    auth: byType([tokenBackend, approleBackend, ...createMethods({ random })], []),
+    auth: byType([tokenBackend, approleBackend, nativeSignIn, ...createMethods({ random })], []),
     transit,
   };
 }

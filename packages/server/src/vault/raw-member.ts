@@ -4,20 +4,40 @@
  * accepted, so this only has to find the way.
  */
 export function rawMember(document: Buffer, name: string): Buffer | undefined {
+  let found: Buffer | undefined;
+  eachMember(document, (key, value) => {
+    if (key === name) found = value;
+    return found === undefined;
+  });
+  return found;
+}
+
+/** All members of a JSON object, as `rawMember` gives one. */
+export function rawMembers(
+  document: Buffer,
+): ReadonlyArray<{ readonly name: string; readonly value: Buffer }> {
+  const members: { name: string; value: Buffer }[] = [];
+  eachMember(document, (name, value) => {
+    members.push({ name, value });
+    return true;
+  });
+  return members;
+}
+
+function eachMember(document: Buffer, goOn: (name: string, value: Buffer) => boolean): void {
   let at = skipSpace(document, 0);
-  if (document[at] !== openBrace) return undefined;
+  if (document[at] !== openBrace) return;
   at = skipSpace(document, at + 1);
   while (document[at] === quote) {
     const keyEnd = endOfString(document, at);
-    const key: unknown = JSON.parse(document.toString('utf8', at, keyEnd));
+    const key = String(JSON.parse(document.toString('utf8', at, keyEnd)));
     const start = skipSpace(document, skipSpace(document, keyEnd) + 1);
     const end = endOfValue(document, start);
-    if (key === name) return document.subarray(start, end);
+    if (!goOn(key, document.subarray(start, end))) return;
     at = skipSpace(document, end);
-    if (document[at] !== comma) return undefined;
+    if (document[at] !== comma) return;
     at = skipSpace(document, at + 1);
   }
-  return undefined;
 }
 
 const quote = 0x22;

@@ -8,6 +8,10 @@ import type { AuditSettings } from './audit/settings.ts';
 import type { Core } from './core.ts';
 import { createEngines, type Engines } from './engines.ts';
 import { auditSaltPath, fingerprintKeyPath, firstStart, mountSecret, tokenKeyPath } from './first-start.ts';
+import { createAsk } from './native/ask.ts';
+import { createNativeSecrets, type NativeSecrets } from './native/secrets.ts';
+import { createSignIn, type NativeSignIn } from './native/sign-in.ts';
+import { createTakeOver, type TakeOver } from './native/take-over.ts';
 import { createOwnWork, type OwnWork, ownDoing } from './own-work.ts';
 import { createPipeline, type Pipeline } from './request/pipeline.ts';
 import type { Sys } from './sys/ports.ts';
@@ -23,6 +27,9 @@ export interface Vault {
   makeRootToken(chosen?: string): Promise<string>;
   /** As `vault server -dev`: versioned secrets at `secret/`, and a root token, which is kept if it is there already. */
   prepareDev(chosen?: string): Promise<string>;
+  /** The same secrets, for other contexts of the server. */
+  readonly secrets: NativeSecrets & TakeOver;
+  readonly signIn: NativeSignIn;
   readonly audit: {
     /** What a text is in the lines of the journal. */
     hash(text: string): string;
@@ -89,9 +96,10 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     });
   }
 
+  const wallNow = () => clock.now().getTime();
   const ownWork = createOwnWork({ journal, engines, audited });
   return {
-    pipeline: createPipeline({ journal, core, log, registry, wallNow: () => clock.now().getTime() }),
+    pipeline: createPipeline({ journal, core, log, registry, wallNow }),
     ownWork: {
       ...ownWork,
       async some() {
@@ -100,6 +108,11 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
       },
     },
     audit: { hash: registry.hash, reopen: registry.reopen },
+    secrets: {
+      ...createNativeSecrets(createAsk({ audited, core, wallNow })),
+      ...createTakeOver({ journal, audited, core }),
+    },
+    signIn: createSignIn({ audited, core, wallNow }),
     makeRootToken,
     async prepareDev(chosen) {
       await audited((turn) => {

@@ -52,6 +52,11 @@ function moreSpecific(left: string | undefined, right: string): string {
   return left >= right ? left : right;
 }
 
+/** Whether the rules of `one` decide rather than those of `other`, where both patterns match. */
+export function isMoreSpecific(one: string, other: string): boolean {
+  return one !== other && moreSpecific(one, other) === one;
+}
+
 function specificity(pattern: string): readonly number[] {
   const wildcard = pattern.search(/(?<=^|\/)\+(?=\/|$)|\*$/);
   const plus = pattern.split('/').filter((segment) => segment === '+').length;

@@ -10,6 +10,8 @@ import type { StoredPolicy } from './store.ts';
 
 export interface Policies {
   authorize: Authorize;
+  /** All rules of all policies that the actor holds at this moment. */
+  rulesOf(actor: Pick<Actor, 'policies'>): Promise<readonly Rule[]>;
   /** Creates or replaces a policy; takes effect with the next request of everybody who holds it. */
   putPolicy(actor: Actor, name: string, rules: unknown): Promise<StoredPolicy>;
   /** Holders of the name keep it, and it allows nothing until a policy of that name is put again. */
@@ -61,6 +63,8 @@ export function createPolicies(deps: {
   }
 
   return {
+    rulesOf: async (actor) => await rulesOf(actor.policies),
+
     async authorize(actor, capability, path) {
       // `system` is this process itself; no credential authenticates as it.
       if (actor.kind === 'system') return;

@@ -159,6 +159,7 @@ export function createTokens(deps: TokensDeps): Tokens {
         name: principal.name,
         policies: token.policies.filter((name) => principal.policies.includes(name)),
         groups: principal.groups,
+        signedInUntil: token.expiresAt,
       };
     },
   };

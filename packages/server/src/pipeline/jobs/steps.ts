@@ -1,6 +1,7 @@
 import { parseDuration, type StepGrant, type StepReport, toolsStep } from '@sallyport/contract';
 import { canonicalJson, Fault, SecretBytes, toBase64 } from '@sallyport/formats';
-import { buildEnvironment, type GrantedSecret } from '#secrets';
+import type { Tx } from '#platform';
+import { buildEnvironment, type GrantedSecret, type PinnedSecrets } from '#secrets';
 import type { LogKey, Logs } from '../logs/logs.ts';
 import type { PipelineDeps } from '../ports.ts';
 import { type Run, runResource, type StepRecord } from '../runs/run.ts';
@@ -27,22 +28,36 @@ export function createStepVerbs(
   const { db, clock, store, logs } = deps;
   const logKey = (run: Run, step: string): LogKey => ({ runId: run.id, attempt: run.attempt, step });
 
+  /** The step that may be granted now, or why not. */
+  async function grantable(tx: Tx, claim: LeaseClaim, name: string) {
+    const run = await lockLeased(store, tx, claim);
+    const record = await stepOf(store, tx, run, name);
+    if (record.status !== 'pending') throw alreadyGranted(record);
+    checkOrder(await store.steps(tx, run.id, run.attempt), record);
+    const step = plannedSteps(definitionOf(run)).find((each) => each.step.name === name)?.step;
+    if (step === undefined)
+      throw new Fault('internal', 'pipeline.no_step', `expected step "${name}" in its definition`);
+    return { run, record, step, wants: run.trust === 'trusted' ? wantsOf(step) : [] };
+  }
+
+  /** Which versions the step will see. Before the transaction that grants them, which decides on the step again. */
+  async function pin(claim: LeaseClaim, name: string): Promise<PinnedSecrets | undefined> {
+    const { run, wants } = await db.write((tx) => grantable(tx, claim, name));
+    if (wants.length === 0) return undefined;
+    const holder = holderOf(run, name);
+    return await deps.secrets.pin({ holder, project: run.project, environment: buildEnvironment, wants });
+  }
+
   /** Committed before any value is read: from here on this attempt of this step may have seen them. */
   async function issue(claim: LeaseClaim, name: string) {
+    const pinned = await pin(claim, name);
     return db.write(async (tx) => {
-      const run = await lockLeased(store, tx, claim);
-      const record = await stepOf(store, tx, run, name);
-      if (record.status !== 'pending') throw alreadyGranted(record);
-      checkOrder(await store.steps(tx, run.id, run.attempt), record);
-      const step = plannedSteps(definitionOf(run)).find((each) => each.step.name === name)?.step;
-      if (step === undefined)
-        throw new Fault('internal', 'pipeline.no_step', `expected step "${name}" in its definition`);
+      const { run, record, step, wants } = await grantable(tx, claim, name);
       const ttlSeconds = parseDuration(step.timeout ?? '15m') + graceSeconds;
       const now = clock.now();
       const expiresAt = new Date(now.getTime() + ttlSeconds * 1000);
+      // Stated twice on purpose: `stepRows` skips steps with secrets, and were that to fail, nothing is given here.
       const isTrusted = run.trust === 'trusted';
-      // Stated twice on purpose: `stepRows` skips such steps, and were that to fail, nothing is given here.
-      const wants = isTrusted ? wantsOf(step) : [];
       const identityToken = isTrusted
         ? await deps.identity.issueStepToken(tx, {
             runId: run.id,
@@ -57,16 +72,11 @@ export function createStepVerbs(
           })
         : undefined;
       const holder = holderOf(run, name);
+      // A run and its definition are frozen: what was pinned is what is wanted here.
       const grantId =
-        wants.length === 0
+        pinned === undefined || wants.length === 0
           ? undefined
-          : await deps.secrets.grant(tx, {
-              holder,
-              project: run.project,
-              environment: buildEnvironment,
-              wants,
-              expiresAt,
-            });
+          : await deps.secrets.grant(tx, pinned, expiresAt);
       await store.replaceStep(tx, { ...record, status: 'granted', grantedAt: now });
       await deps.audit.record(tx, {
         type: 'pipeline.step.granted',

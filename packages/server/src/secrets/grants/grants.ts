@@ -1,10 +1,10 @@
-import { Fault, type SecretBytes } from '@sallyport/formats';
+import { Fault, SecretBytes } from '@sallyport/formats';
 import type { Audit, AuditedTable, Clock, Db, Ids, Json, Tx } from '#platform';
 import { systemActor } from '#platform';
-import { checkMount, parseRef } from '../address.ts';
-import { secretStore } from '../store.pg.ts';
-import { openAll, type ValueKeyring } from '../values.ts';
-import { checkHolder } from './holder.ts';
+import type { NativeSecrets } from '#vault';
+import { checkMount, mountOf, parseRef } from '../address.ts';
+import { wipeAll } from '../values.ts';
+import { checkHolder, readerOf } from './holder.ts';
 import { grantStore } from './store.pg.ts';
 import type { Grant, GrantItem } from './store.ts';
 
@@ -16,13 +16,20 @@ export interface WantedSecret {
   readonly delivery: 'env' | 'file';
 }
 
-export interface NewGrant {
+export interface WantedByHolder {
   /** `step:<runId>/<attempt>/<step>` or `deployment:<project>/<environment>/<service>/<revision>`. */
   readonly holder: string;
   readonly project: string;
   readonly environment: string;
   readonly wants: readonly WantedSecret[];
-  readonly expiresAt: Date;
+}
+
+/** What a holder will get: the versions are fixed. No values. */
+export interface PinnedSecrets {
+  readonly holder: string;
+  readonly project: string;
+  readonly environment: string;
+  readonly items: readonly GrantItem[];
 }
 
 export interface GrantedSecret {
@@ -36,10 +43,12 @@ export interface GrantedSecret {
 
 export interface Grants {
   /**
-   * Promises the current version of each wanted secret to the holder, until `expiresAt` or `endGrants`. Refs that name
-   * nothing are all listed in one fault (`secrets.missing`).
+   * Finds the current version of each wanted secret, audited. Refs that name nothing are all listed in one fault
+   * (`secrets.missing`). Not in a transaction: the values are in another store.
    */
-  grant(tx: Tx, wanted: NewGrant): Promise<string>;
+  pin(wanted: WantedByHolder): Promise<PinnedSecrets>;
+  /** Promises what was pinned to its holder, until `expiresAt` or `endGrants`. */
+  grant(tx: Tx, pinned: PinnedSecrets, expiresAt: Date): Promise<string>;
   /**
    * The values of a grant that is open and held by `holder`; the same ones again when repeated, because a holder may
    * crash before it has used them. Each redemption is recorded durably before the values are returned (invariant 3).
@@ -55,25 +64,43 @@ export function createGrants(deps: {
   readonly audit: Audit;
   readonly clock: Clock;
   readonly ids: Ids;
-  readonly keyring: ValueKeyring;
+  readonly vault: Pick<NativeSecrets, 'keys' | 'read'>;
 }): Grants {
-  const { db, audit, clock, ids, keyring } = deps;
+  const { db, audit, clock, ids, vault } = deps;
+
+  /** One message: whether a grant of another holder exists is not for this one to learn. */
+  function requireOpen(grant: Grant | undefined, holder: string): Grant {
+    if (
+      grant !== undefined &&
+      grant.holder === holder &&
+      grant.endedAt === undefined &&
+      grant.expiresAt > clock.now()
+    )
+      return grant;
+    throw new Fault('denied', 'secrets.grant_closed', 'expected an open grant of this holder, found none');
+  }
 
   return {
-    async grant(tx, wanted) {
-      const { holder, project, environment, expiresAt } = wanted;
+    async pin({ holder, project, environment, wants }) {
       checkMount(project, environment);
       checkHolder(holder, project, environment);
-      checkWants(wanted.wants);
-      const items: GrantItem[] = [];
+      checkWants(wants);
+      const refs = wants.map(({ name, ref, delivery }) => ({ name, ref, delivery, ...parseRef(ref) }));
+      const paths = [...new Set(refs.map(({ path }) => path))];
+      const mount = mountOf({ project, environment });
+      const found = new Map(
+        await Promise.all(
+          paths.map(
+            async (path) => [path, await vault.keys(readerOf(holder), { environment: mount, path })] as const,
+          ),
+        ),
+      );
       const missing: string[] = [];
-      for (const { name, ref, delivery } of wanted.wants) {
-        const { path, key } = parseRef(ref);
-        const version = await secretStore.currentVersion(tx, { project, environment, path });
-        const values =
-          version === undefined ? [] : await secretStore.values(tx, { project, environment, path }, version);
-        if (version === undefined || !values.some((value) => value.key === key)) missing.push(ref);
-        else items.push({ name, path, key, version, delivery });
+      const items: GrantItem[] = [];
+      for (const { name, ref, path, key, delivery } of refs) {
+        const current = found.get(path);
+        if (current === undefined || !current.keys.includes(key)) missing.push(ref);
+        else items.push({ name, path, key, version: current.version, delivery });
       }
       if (missing.length > 0)
         throw new Fault(
@@ -85,6 +112,11 @@ export function createGrants(deps: {
             details: { missing },
           },
         );
+      return { holder, project, environment, items: items.sort((a, b) => (a.name < b.name ? -1 : 1)) };
+    },
+
+    async grant(tx, { holder, project, environment, items }, expiresAt) {
+      checkHolder(holder, project, environment);
       const grant: Grant = {
         id: ids.next('grt'),
         holder,
@@ -93,7 +125,7 @@ export function createGrants(deps: {
         createdAt: clock.now(),
         expiresAt,
         endedAt: undefined,
-        items: items.sort((a, b) => (a.name < b.name ? -1 : 1)),
+        items,
       };
       await grantStore.insert(tx, grant);
       await record(tx, audit, 'secrets.grant.made', grant);
@@ -101,33 +133,24 @@ export function createGrants(deps: {
     },
 
     async redeem(grantId, holder) {
-      let opened: GrantedSecret[] = [];
+      const promised = requireOpen(await db.read((tx) => grantStore.find(tx, grantId)), holder);
+      const opened: GrantedSecret[] = [];
       try {
-        return await db.write(async (tx) => {
-          wipe(opened);
-          opened = [];
-          const grant = await grantStore.findForShare(tx, grantId);
-          // One message: whether a grant of another holder exists is not for this one to learn.
-          if (
-            grant === undefined ||
-            grant.holder !== holder ||
-            grant.endedAt !== undefined ||
-            grant.expiresAt <= clock.now()
-          )
-            throw new Fault(
-              'denied',
-              'secrets.grant_closed',
-              'expected an open grant of this holder, found none',
-            );
+        // Audited as reads, and in memory until what follows is durable too.
+        const reads = versionsOf(promised.items).map((items) => open(promised, items, opened));
+        // All of them, also when one fails: none may open something after the others were wiped.
+        for (const read of await Promise.allSettled(reads)) if (read.status === 'rejected') throw read.reason;
+        await db.write(async (tx) => {
+          // Again, and now nobody can end it before this is recorded.
+          const grant = requireOpen(await grantStore.findForShare(tx, grantId), holder);
           await audit.record(tx, {
             type: 'secrets.grant.redeemed',
             actor: systemActor,
             resource: grantResource(grant.id),
             detail: { holder, items: itemsState(grant.items) },
           });
-          for (const item of grant.items) opened.push(await open(tx, grant, item));
-          return opened;
         });
+        return opened.sort((a, b) => (a.name < b.name ? -1 : 1));
       } catch (error) {
         // Above all when the commit failed: what could not be recorded must not stay open either.
         wipe(opened);
@@ -142,26 +165,53 @@ export function createGrants(deps: {
     },
   };
 
-  async function open(tx: Tx, grant: Grant, item: GrantItem): Promise<GrantedSecret> {
-    const address = { project: grant.project, environment: grant.environment, path: item.path };
-    const values = (await secretStore.values(tx, address, item.version)).filter(
-      (each) => each.key === item.key,
-    );
-    const value = (await openAll(tx, keyring, address, item.version, values))[item.key];
-    if (value === undefined)
-      throw new Fault(
-        'integrity',
-        'secrets.value_lost',
-        `the granted value of ${item.path}#${item.key} is gone`,
-      );
-    return {
-      name: item.name,
-      delivery: item.delivery,
-      value,
-      path: `${item.path}#${item.key}`,
-      version: item.version,
-    };
+  /** Reads one version once, and gives out only the keys that were granted. */
+  async function open(
+    grant: Grant,
+    { path, version, items }: GrantedVersion,
+    opened: GrantedSecret[],
+  ): Promise<void> {
+    const read = await vault.read(readerOf(grant.holder), { environment: mountOf(grant), path, version });
+    const data = read?.data ?? {};
+    try {
+      for (const { name, key, delivery } of items) {
+        const value = data[key];
+        if (value === undefined) throw valueGone(path, key, version);
+        opened.push({
+          name,
+          delivery,
+          value: SecretBytes.from(value.expose()),
+          path: `${path}#${key}`,
+          version,
+        });
+      }
+    } finally {
+      wipeAll(data);
+    }
   }
+}
+
+interface GrantedVersion {
+  readonly path: string;
+  readonly version: number;
+  readonly items: readonly GrantItem[];
+}
+
+function versionsOf(items: readonly GrantItem[]): readonly GrantedVersion[] {
+  const groups = Map.groupBy(items, ({ path, version }) => `${version} ${path}`);
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    return first === undefined ? [] : [{ path: first.path, version: first.version, items: group }];
+  });
+}
+
+function valueGone(path: string, key: string, version: number): Fault {
+  return new Fault(
+    'precondition',
+    'secrets.value_gone',
+    `expected version ${version} of ${path}#${key}, which was granted, found it deleted`,
+    { hint: 'run or deploy again: what is current then is granted' },
+  );
 }
 
 function wipe(secrets: readonly GrantedSecret[]): void {

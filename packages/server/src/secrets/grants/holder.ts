@@ -1,4 +1,7 @@
 import { Fault } from '@sallyport/formats';
+import type { Actor } from '#platform';
+
+type NativeReader = Pick<Actor, 'kind' | 'id' | 'name'>;
 
 /** Secrets of steps live here, apart from every environment that something is deployed to. */
 export const buildEnvironment = 'build';
@@ -25,6 +28,15 @@ export function checkHolder(holder: string, project: string, environment: string
     );
   if (deployment[1] !== project || deployment[2] !== environment)
     throw crossing(holder, project, environment);
+}
+
+/** How audit and inventory call whoever reads for a holder: without what is another one each time. */
+export function readerOf(holder: string): NativeReader {
+  const deployment = deploymentHolder.test(holder);
+  const name = deployment
+    ? holder.slice(0, holder.lastIndexOf('/'))
+    : `step:${holder.slice(holder.lastIndexOf('/') + 1)}`;
+  return { kind: 'system', id: holder, name };
 }
 
 function crossing(holder: string, project: string, environment: string): Fault {

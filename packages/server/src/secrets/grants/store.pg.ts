@@ -48,6 +48,8 @@ export const grantStore: GrantStore = {
         .execute();
   },
 
+  find: async (tx, id) => (await grantStore.list(tx, [id]))[0],
+
   async findForShare(tx, id) {
     const tables = tablesOf<Tables>(tx);
     const rows = await tables

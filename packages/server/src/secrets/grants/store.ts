@@ -24,6 +24,7 @@ export interface Grant {
 /** Grants never change but for their end, which is set once. */
 export interface GrantStore {
   insert(tx: Tx, grant: Grant): Promise<void>;
+  find(tx: Tx, id: string): Promise<Grant | undefined>;
   /** Holds the row, so that a redemption and an end cannot pass each other. */
   findForShare(tx: Tx, id: string): Promise<Grant | undefined>;
   /** Ends the open grants of a holder; their ids. */

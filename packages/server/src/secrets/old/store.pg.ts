@@ -1,23 +1,17 @@
 import { sql } from 'kysely';
 import { tablesOf } from '#platform';
-import { type SecretAddress, valueAddress } from './address.ts';
-import type { SecretStore, SecretVersion } from './store.ts';
+import type { OldStore } from './store.ts';
+
+interface Place {
+  project: string;
+  environment: string;
+  path: string;
+}
 
 interface Tables {
-  secrets_secrets: { project: string; environment: string; path: string; current_version: number };
-  secrets_versions: {
-    project: string;
-    environment: string;
-    path: string;
-    version: number;
-    created_by: string;
-    created_at: Date;
-  };
-  secrets_values: {
-    id: string;
-    project: string;
-    environment: string;
-    path: string;
+  secrets_secrets: Place & { current_version: number };
+  secrets_versions: Place & { version: number; created_by: string; created_at: Date };
+  secrets_values: Place & {
     version: number;
     key: string;
     key_version: number;
@@ -27,169 +21,85 @@ interface Tables {
   };
 }
 
-export const secretStore: SecretStore = {
-  async lock(tx, { project, environment, path }) {
-    const row = await tablesOf<Tables>(tx)
-      .insertInto('secrets_secrets')
-      .values({ project, environment, path, current_version: 0 })
-      // An update that changes nothing takes the row's lock and gives the row, in one statement.
-      .onConflict((on) => on.columns(['project', 'environment', 'path']).doUpdateSet({ path }))
-      .returning('current_version')
-      .executeTakeFirstOrThrow();
-    return row.current_version;
+const lockName = 'sallyport.secrets.old';
+
+type Opened = ReturnType<typeof tablesOf<Tables>>;
+
+/** Whether the tables are there; nobody drops them until the transaction ends. */
+async function hold(tables: Opened): Promise<boolean> {
+  await sql`select pg_advisory_xact_lock(hashtext(${lockName}))`.execute(tables);
+  const { rows } = await sql<{
+    there: boolean;
+  }>`select to_regclass('secrets_secrets') is not null as there`.execute(tables);
+  return rows[0]?.there === true;
+}
+
+export const oldStore: OldStore = {
+  async addresses(tx) {
+    const tables = tablesOf<Tables>(tx);
+    if (!(await hold(tables))) return [];
+    return await tables
+      .selectFrom('secrets_secrets')
+      .select(['project', 'environment', 'path'])
+      .orderBy('project')
+      .orderBy('environment')
+      .orderBy('path')
+      .execute();
   },
 
-  async addVersion(tx, { project, environment, path }, version, values) {
+  async versions(tx, { project, environment, path }) {
     const tables = tablesOf<Tables>(tx);
-    await tables
-      .insertInto('secrets_versions')
-      .values({
-        project,
-        environment,
-        path,
-        version: version.version,
-        created_by: version.createdBy,
-        created_at: version.createdAt,
-      })
-      .execute();
-    await tables
-      .insertInto('secrets_values')
-      .values(
-        values.map(({ id, key, record }) => ({
-          id,
-          project,
-          environment,
-          path,
-          version: version.version,
-          key,
-          key_version: record.keyVersion,
-          wrapped_key: record.wrappedKey,
-          nonce: record.nonce,
-          ciphertext: record.ciphertext,
-        })),
-      )
-      .execute();
-    await tables
-      .updateTable('secrets_secrets')
-      .set({ current_version: version.version })
+    if (!(await hold(tables))) return [];
+    const versions = await tables
+      .selectFrom('secrets_versions')
+      .selectAll()
       .where('project', '=', project)
       .where('environment', '=', environment)
       .where('path', '=', path)
-      .execute();
-  },
-
-  async currentVersion(tx, address) {
-    const row = await tablesOf<Tables>(tx)
-      .selectFrom('secrets_secrets')
-      .select('current_version')
-      .where('project', '=', address.project)
-      .where('environment', '=', address.environment)
-      .where('path', '=', address.path)
-      .executeTakeFirst();
-    return row?.current_version;
-  },
-
-  async values(tx, address, version) {
-    const rows = await tablesOf<Tables>(tx)
-      .selectFrom('secrets_values')
-      .selectAll()
-      .where('project', '=', address.project)
-      .where('environment', '=', address.environment)
-      .where('path', '=', address.path)
-      .where('version', '=', version)
-      .execute();
-    return rows.map((row) => ({
-      id: row.id,
-      key: row.key,
-      record: {
-        keyVersion: row.key_version,
-        wrappedKey: row.wrapped_key,
-        nonce: row.nonce,
-        ciphertext: row.ciphertext,
-      },
-    }));
-  },
-
-  async versions(tx, address) {
-    const rows = await tablesOf<Tables>(tx)
-      .selectFrom('secrets_versions')
-      .selectAll()
-      .select(keysOfVersion)
-      .where('project', '=', address.project)
-      .where('environment', '=', address.environment)
-      .where('path', '=', address.path)
       .orderBy('version')
       .execute();
-    return rows.map(toVersion);
-  },
-
-  async list(tx, { project, environment }, prefix) {
-    return await tablesOf<Tables>(tx)
-      .selectFrom('secrets_secrets')
-      .select(['path', 'current_version as version'])
-      .where('project', '=', project)
-      .where('environment', '=', environment)
-      .where(sql<boolean>`starts_with(path, ${prefix})`)
-      .orderBy(sql`path collate "C"`)
-      .execute();
-  },
-
-  async listAll(tx) {
-    const rows = await tablesOf<Tables>(tx)
-      .selectFrom('secrets_versions')
-      .selectAll()
-      .select(keysOfVersion)
-      .orderBy('version')
-      .execute();
-    const all = new Map<string, SecretAddress & { versions: SecretVersion[] }>();
-    for (const row of rows) {
-      const { project, environment, path } = row;
-      const name = `${project}/${environment}/${path}`;
-      const secret = all.get(name) ?? { project, environment, path, versions: [] };
-      secret.versions.push(toVersion(row));
-      all.set(name, secret);
-    }
-    return [...all.values()];
-  },
-
-  async listOlderThan(tx, { project, environment }, keyVersion, limit) {
-    const rows = await tablesOf<Tables>(tx)
+    const values = await tables
       .selectFrom('secrets_values')
       .selectAll()
       .where('project', '=', project)
       .where('environment', '=', environment)
-      .where('key_version', '<', keyVersion)
-      .orderBy('id')
-      .limit(limit)
-      .forUpdate()
+      .where('path', '=', path)
+      .orderBy('key')
       .execute();
-    return rows.map((row) => ({
-      id: row.id,
-      address: valueAddress(row, row.key, row.version),
-      record: { keyVersion: row.key_version, wrappedKey: row.wrapped_key },
+    return versions.map(({ version, created_by, created_at }) => ({
+      version,
+      createdBy: created_by,
+      createdAt: created_at,
+      values: values
+        .filter((value) => value.version === version)
+        .map((value) => ({
+          key: value.key,
+          record: {
+            keyVersion: value.key_version,
+            wrappedKey: value.wrapped_key,
+            nonce: value.nonce,
+            ciphertext: value.ciphertext,
+          },
+        })),
     }));
   },
 
-  async replaceKey(tx, id, wrapped) {
-    await tablesOf<Tables>(tx)
-      .updateTable('secrets_values')
-      .set({ key_version: wrapped.keyVersion, wrapped_key: wrapped.wrappedKey })
-      .where('id', '=', id)
-      .execute();
+  async remove(tx, { project, environment, path }) {
+    const tables = tablesOf<Tables>(tx);
+    for (const table of ['secrets_values', 'secrets_versions', 'secrets_secrets'] as const)
+      await tables
+        .deleteFrom(table)
+        .where('project', '=', project)
+        .where('environment', '=', environment)
+        .where('path', '=', path)
+        .execute();
+  },
+
+  async dropWhenEmpty(tx) {
+    const tables = tablesOf<Tables>(tx);
+    if (!(await hold(tables))) return;
+    const { rows } = await sql`select 1 from secrets_secrets limit 1`.execute(tables);
+    if (rows.length > 0) return;
+    await sql`drop table secrets_values, secrets_versions, secrets_secrets`.execute(tables);
   },
 };
-
-const keysOfVersion = sql<string[]>`(
-  select coalesce(jsonb_agg(v.key), '[]'::jsonb) from secrets_values v
-  where v.project = secrets_versions.project and v.environment = secrets_versions.environment
-    and v.path = secrets_versions.path and v.version = secrets_versions.version
-)`.as('keys');
-
-function toVersion(row: Tables['secrets_versions'] & { keys: string[] }): SecretVersion {
-  return {
-    version: row.version,
-    createdBy: row.created_by,
-    createdAt: row.created_at,
-    keys: [...row.keys].sort(),
-  };
-}

@@ -4,6 +4,7 @@ import { judgeValues } from '../environments/duplicates.ts';
 import { fingerprintsOf } from '../environments/fingerprints.ts';
 import { badRequest, nothingHere } from '../errors.ts';
 import { isObject } from '../fields.ts';
+import { writerOf } from '../native/caller.ts';
 import { rawMember } from '../raw-member.ts';
 import { mergePatch } from './merge-patch.ts';
 import {
@@ -134,6 +135,7 @@ function store(call: Call, json: Buffer): Reply {
       createdAt: call.now,
       deletedAt: deletionOf(base, config, call.now),
       destroyed: false,
+      createdBy: writerOf(call.caller),
       ...(prints.keys.size === 0 ? {} : { prints: printsText(prints) }),
     },
   };
