@@ -198,6 +198,7 @@ describe('a login with AppRole', () => {
           return minutes * 60_000;
         },
         after: () => () => undefined,
+        wait: () => () => undefined,
         random: () => 0.5,
       },
     });

@@ -108,9 +108,10 @@ describe('sending again', () => {
     ['no write and 503 without a time', post, 503, {}, 1],
     ['no read and a time that is too long', get, 503, { 'retry-after': '3600' }, 1],
     ['no write and 500', post, 500, {}, 1],
+    ['no read of a sealed server', get, 503, { 'retry-after': '1' }, 1, 'Vault is sealed'],
     ['no read and 500', get, 500, {}, 1],
-  ])('is for %s', async (_what, call, status, headers, times) => {
-    const server = await serve(() => ({ status, body: { errors: ['x'] }, headers }));
+  ])('is for %s', async (_what, call, status, headers, times, text = 'x') => {
+    const server = await serve(() => ({ status, body: { errors: [text] }, headers }));
 
     await faultOf(clientOf(server.address).openRequest(call));
 

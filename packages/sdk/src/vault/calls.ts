@@ -82,7 +82,7 @@ export function createCalls(deps: CallsDeps): Calls {
     for (let attempt = 1; ; attempt += 1) {
       const asked = current;
       const outcome = await once(asked, call, token).catch((error: unknown) => error);
-      const failure = judge(outcome, call, asked);
+      const failure = judge(outcome, call, asked, wires.length > 1);
       if (failure === undefined) return readAnswer(outcome as WireAnswer); // judged to be one
       if (failure.elsewhere) next(asked);
       const pauseMs = failure.retry(backOff(timing, attempt - 1, 100, 5_000));
@@ -112,7 +112,7 @@ interface Failure {
   retry(usualMs: number): number | undefined;
 }
 
-function judge(outcome: unknown, call: VaultCall, wire: Wire): Failure | undefined {
+function judge(outcome: unknown, call: VaultCall, wire: Wire, others: boolean): Failure | undefined {
   const repeatable = call.method === 'GET';
   if (!isWireAnswer(outcome)) {
     const lost = isFault(outcome) && outcome.kind === 'unavailable';
@@ -137,7 +137,9 @@ function judge(outcome: unknown, call: VaultCall, wire: Wire): Failure | undefin
   const error = faultOfAnswer(status, body, call.path);
   body.fill(0);
   const told = retryAfterMs(headers['retry-after']);
-  const undone = status === 429 || (status === 503 && (told !== undefined || repeatable));
+  // Sealed: people open it, and not within seconds.
+  const hopeless = error.code === 'vault.sealed' && !others;
+  const undone = !hopeless && (status === 429 || (status === 503 && (told !== undefined || repeatable)));
   if (told !== undefined && told > longestPauseMs) return never(error);
   return {
     error,

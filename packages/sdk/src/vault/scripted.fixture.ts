@@ -57,18 +57,20 @@ export function manualTiming(realBelowMs = 0): ManualTiming {
     // Answers from loopback take a few turns of the event loop.
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setTimeout(resolve, 2));
   };
+  const after = (ms: number, action: () => void): (() => void) => {
+    if (ms < realBelowMs) {
+      const timer = setTimeout(action, 0);
+      return () => clearTimeout(timer);
+    }
+    const timer = { at: now + ms, action };
+    timers.add(timer);
+    return () => void timers.delete(timer);
+  };
   return {
     now: () => now,
     random: () => 0.5,
-    after(ms, action) {
-      if (ms < realBelowMs) {
-        const timer = setTimeout(action, 0);
-        return () => clearTimeout(timer);
-      }
-      const timer = { at: now + ms, action };
-      timers.add(timer);
-      return () => void timers.delete(timer);
-    },
+    after,
+    wait: after,
     get waiting() {
       return [...timers].map(({ at }) => at - now).sort((a, b) => a - b);
     },

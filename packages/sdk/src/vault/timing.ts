@@ -2,8 +2,10 @@
 export interface Timing {
   /** Milliseconds that only grow: a corrected clock must not end or prolong anything. */
   now(): number;
-  /** Calls once after `ms` without keeping the process alive; gives what cancels it. */
+  /** Calls once after `ms`, for work in the background: it does not keep the process alive. Gives what cancels it. */
   after(ms: number, action: () => void): () => void;
+  /** The same for what somebody waits for. */
+  wait(ms: number, action: () => void): () => void;
   /** From 0 up to 1. */
   random(): number;
 }
@@ -18,6 +20,10 @@ export const systemTiming: Timing = {
     timer.unref();
     return () => clearTimeout(timer);
   },
+  wait(ms, action) {
+    const timer = setTimeout(action, Math.min(ms, longestMs));
+    return () => clearTimeout(timer);
+  },
   random: Math.random,
 };
 
@@ -30,7 +36,7 @@ export function pause(timing: Timing, ms: number, signal?: AbortSignal): Promise
       signal?.removeEventListener('abort', done);
       resolve();
     };
-    const cancel = timing.after(ms, done);
+    const cancel = timing.wait(ms, done);
     signal?.addEventListener('abort', done, { once: true });
   });
 }
