@@ -10,6 +10,7 @@ import { newLogin } from '../method/new-login.ts';
 import { createRoles, type RoleRecord } from '../method/roles.ts';
 import { findConfig } from './config.ts';
 import { revokedSerials } from './crls.ts';
+import { createPresented } from './presented.ts';
 import { loadReader, type Reader } from './reader.ts';
 import { roleSettings } from './settings.ts';
 
@@ -22,8 +23,6 @@ interface Found {
   readonly name: string;
 }
 
-const maxPresented = 8;
-
 /**
  * The role is found before the turn, one at a time: each may cost many signatures, and others wait for the same thread.
  * The turn asks that role only, as it is then.
@@ -32,9 +31,10 @@ const maxPresented = 8;
  * `max_ttl` by whoever holds it; bind tokens to addresses, or give them short lives.
  */
 export function login(gate: Gate): Handler {
+  const presentedWith = createPresented();
   return prepared<Found>({
     async prepare(call) {
-      const certificates = certificatesOf(call);
+      const certificates = presentedWith(certificateOf(call));
       const candidates = candidatesOf(call);
       const revoked = revokedSerials(call.store);
       const now = new Date(call.now);
@@ -66,19 +66,11 @@ export function login(gate: Gate): Handler {
   });
 }
 
-/** What the client proved to hold, and what it or this server's authorities say about it; the client's own first. */
-function certificatesOf({ request }: Call): readonly X509Certificate[] {
-  if (request.certificate === undefined)
-    throw new Fault('invalid', 'vault.certificate', 'client certificate must be supplied', {
-      hint: 'this server asks for one when tls_client_ca_file is configured',
-    });
-  const chain = [request.certificate];
-  for (let next = request.certificate.issuerCertificate; next !== undefined; next = next.issuerCertificate) {
-    const above = next;
-    if (chain.length >= maxPresented || chain.some(({ raw }) => raw.equals(above.raw))) break;
-    chain.push(above);
-  }
-  return chain;
+function certificateOf({ request }: Call): X509Certificate {
+  if (request.certificate !== undefined) return request.certificate;
+  throw new Fault('invalid', 'vault.certificate', 'client certificate must be supplied', {
+    hint: 'this server asks for one when tls_client_ca_file is configured',
+  });
 }
 
 function candidatesOf({ fields, store }: Call): ReadonlyArray<readonly [string, RoleRecord]> {
