@@ -31,6 +31,8 @@ export async function openTestRecords(deps: {
   await journal.open();
   const vault = await openVault({
     journal,
+    db: deps.db,
+    alone: true,
     clock,
     random: systemRandom,
     log: silentLog,

@@ -11,6 +11,7 @@ import type { AuditSettings } from '../src/vault/audit/settings.ts';
 import type { Backend } from '../src/vault/backend.ts';
 import { createEngines } from '../src/vault/engines.ts';
 import { createHandler } from '../src/vault/http/handler.ts';
+import { vaultMigrations } from '../src/vault/inventory/migrations.ts';
 import { newMount } from '../src/vault/mounts/new-mount.ts';
 import { mountsOf, writeMounts } from '../src/vault/mounts/table.ts';
 import type { Sys } from '../src/vault/sys/ports.ts';
@@ -58,7 +59,12 @@ export async function openVault(
     readonly audit?: Partial<AuditSettings>;
   } = {},
 ): Promise<TestVault> {
-  const testDb = await openTestDb([...keyringMigrations, ...ledgerMigrations, ...journalMigrations]);
+  const testDb = await openTestDb([
+    ...keyringMigrations,
+    ...ledgerMigrations,
+    ...journalMigrations,
+    ...vaultMigrations,
+  ]);
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-vault-'));
   const clock = fixedClock();
   const [db, random] = [testDb.db, systemRandom];
@@ -90,6 +96,8 @@ export async function openVault(
   const own = createEngines(random);
   const vault = await openServed({
     journal,
+    db,
+    alone: true,
     clock,
     random,
     log,

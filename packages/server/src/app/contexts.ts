@@ -21,7 +21,7 @@ import { createRegistry, registryAudited, registryMigrations } from '#registry';
 import { createRelease, releaseAudited, releaseMigrations } from '#release';
 import { createSecrets, secretsAudited, secretsMigrations } from '#secrets';
 import { createSigning, signingAudited, signingMigrations } from '#signing';
-import type { Sys, Vault } from '#vault';
+import { type Sys, type Vault, vaultMigrations } from '#vault';
 import { createAttach } from './attach.ts';
 import { mountRoutes } from './http.ts';
 import { createJourney } from './journey.ts';
@@ -135,6 +135,9 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
   journalTimers.every('journal.archive', 5, () => journal.archive());
   journalTimers.every('vault.own-work', 1, () => vault.ownWork.some());
   journalTimers.every('vault.rewrap', 60, () => vault.ownWork.rewrap());
+  journalTimers.every('vault.sightings', 5, () => vault.sightings.store());
+  journalTimers.every('vault.sightings.recover', 20, () => vault.sightings.recover());
+  journalTimers.every('vault.sightings.tidy', 3600, () => vault.sightings.tidy());
   jobs.every('registry.garbage', 3600, async () => {
     await registry.collectGarbage({ olderThanSeconds: 24 * 3600 });
   });
@@ -187,6 +190,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
       ledger.start();
       await jobs.start();
       await journey.resume();
+      await vault.sightings.begin();
       journalTimers.start();
       const bootstrap = await identity.bootstrap();
       if (localAgent) await enrolLocalAgent(identity, join(config.dataDirectory, 'agent-token'));
@@ -208,6 +212,7 @@ export const migrations = [
   ...keyringMigrations,
   ...ledgerMigrations,
   ...journalMigrations,
+  ...vaultMigrations,
   ...identityMigrations,
   ...secretsMigrations,
   ...registryMigrations,

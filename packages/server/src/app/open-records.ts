@@ -24,7 +24,16 @@ export async function openRecords(
   try {
     return {
       journal,
-      vault: await openVault({ journal, clock, random, log, sys, audit: auditSettingsOf(config) }),
+      vault: await openVault({
+        journal,
+        db,
+        alone: db.engine === 'pglite',
+        clock,
+        random,
+        log,
+        sys,
+        audit: auditSettingsOf(config),
+      }),
     };
   } catch (error) {
     await journal.close();

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Random } from '#platform';
 import type { Backend } from './backend.ts';
+import type { Readers } from './inventory/readers.ts';
 import type { AuditDevices, Sys } from './sys/ports.ts';
 
 /** What the core lends to handlers. Nothing in it is state of a request. */
@@ -12,6 +13,8 @@ export interface Core {
   readonly tokenKey: KeyObject;
   /** What values are fingerprinted with; see environments/fingerprints.ts. */
   readonly fingerprintKey: KeyObject;
+  /** Where reads of secrets are noted, for the inventory. */
+  readonly readers: Readers;
   /** Engines and login methods by type. */
   readonly backends: {
     readonly secret: ReadonlyMap<string, Backend>;

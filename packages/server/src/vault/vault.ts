@@ -1,13 +1,17 @@
 import { createSecretKey, randomUUID } from 'node:crypto';
 import { Fault } from '@sallyport/formats';
 import type { Journal, Turn } from '#journal';
-import type { Clock, Log, Random } from '#platform';
+import type { Clock, Db, Log, Random } from '#platform';
 import { createAudited } from './audit/audited.ts';
 import { createAuditRegistry } from './audit/registry.ts';
 import type { AuditSettings } from './audit/settings.ts';
 import type { Core } from './core.ts';
 import { createEngines, type Engines } from './engines.ts';
+import { createEnvironments, type Environments } from './environments/environments.ts';
 import { auditSaltPath, fingerprintKeyPath, firstStart, mountSecret, tokenKeyPath } from './first-start.ts';
+import { createInventory, type Inventory } from './inventory/inventory.ts';
+import { createReaders } from './inventory/readers.ts';
+import { createSightings, type Sightings } from './inventory/sightings.ts';
 import { createAsk } from './native/ask.ts';
 import { createNativeSecrets, type NativeSecrets } from './native/secrets.ts';
 import { createSignIn, type NativeSignIn } from './native/sign-in.ts';
@@ -27,6 +31,10 @@ export interface Vault {
   makeRootToken(chosen?: string): Promise<string>;
   /** As `vault server -dev`: versioned secrets at `secret/`, and a root token, which is kept if it is there already. */
   prepareDev(chosen?: string): Promise<string>;
+  readonly environments: Environments;
+  readonly inventory: Inventory;
+  /** Who read which secret: to be stored every few seconds. */
+  readonly sightings: Sightings;
   /** The same secrets, for other contexts of the server. */
   readonly secrets: NativeSecrets & TakeOver;
   readonly signIn: NativeSignIn;
@@ -43,6 +51,9 @@ export interface Vault {
 export interface VaultDeps {
   /** Open, and outliving the vault. */
   readonly journal: Journal;
+  readonly db: Db;
+  /** Whether no other process serves this database. */
+  readonly alone: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -54,7 +65,7 @@ export interface VaultDeps {
 
 /** Reads what every request needs, and makes it on the first start of an installation. */
 export async function openVault(deps: VaultDeps): Promise<Vault> {
-  const { journal, clock, random, log, sys } = deps;
+  const { journal, db, alone, clock, random, log, sys } = deps;
   await journal.openScope('system');
   const { tokenKey, fingerprintKey, salt } = await journal.run((turn) => {
     firstStart(turn, random);
@@ -73,6 +84,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     uuid: randomUUID,
     tokenKey: createSecretKey(tokenKey),
     fingerprintKey: createSecretKey(fingerprintKey),
+    readers: createReaders(),
     backends: engines,
     audit: registry.devices,
     sys,
@@ -97,6 +109,15 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   }
 
   const wallNow = () => clock.now().getTime();
+  const sightings = createSightings({
+    journal,
+    db,
+    clock,
+    readers: core.readers,
+    replica: randomUUID(),
+    alone,
+  });
+  const shared = { journal, audited, db, clock, fingerprintKey: core.fingerprintKey };
   const ownWork = createOwnWork({ journal, engines, audited });
   return {
     pipeline: createPipeline({ journal, core, log, registry, wallNow }),
@@ -108,6 +129,9 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
       },
     },
     audit: { hash: registry.hash, reopen: registry.reopen },
+    environments: createEnvironments(shared),
+    inventory: createInventory({ ...shared, servicesOf: () => [] }),
+    sightings,
     secrets: {
       ...createNativeSecrets(createAsk({ audited, core, wallNow })),
       ...createTakeOver({ journal, audited, core }),
@@ -122,6 +146,10 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
       return chosen !== undefined && isThere(chosen) ? chosen : await makeRootToken(chosen);
     },
     async close() {
+      // What is lost is in the audit, and comes back with the next start.
+      await sightings
+        .store()
+        .catch((error: unknown) => log.warn({ err: error }, 'readers of secrets were not stored'));
       engines.transit.wipe();
       await engines.transit.close();
       await registry.close();

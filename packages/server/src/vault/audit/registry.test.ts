@@ -120,6 +120,8 @@ describe('audit devices', () => {
       // Another server on the same records: the same device with the same salt.
       const restarted = await openServed({
         journal: vault.journal,
+        db: vault.testDb.db,
+        alone: true,
         clock: vault.clock,
         random: systemRandom,
         log: silentLog,
@@ -215,6 +217,8 @@ describe('audit devices', () => {
       expect((await vault.request('PUT', 'sys/audit/once', { body })).status).toBe(204);
       const stricter = await openServed({
         journal: vault.journal,
+        db: vault.testDb.db,
+        alone: true,
         clock: vault.clock,
         random: systemRandom,
         log: silentLog,

@@ -7,6 +7,7 @@ import { changeSettings, type EnvironmentSettings } from './settings.ts';
 export interface Shop extends TestVault {
   /** Changes settings of an environment of the shop, past any route. */
   set(environment: string, change: Partial<EnvironmentSettings>): Promise<void>;
+  mountId(path: string): string;
   /** A token with a policy of that text, for these environments. */
   tokenFor(policy: string, environments: readonly string[]): Promise<string>;
 }
@@ -32,6 +33,7 @@ export async function openShop(): Promise<Shop> {
   let policies = 0;
   return {
     ...vault,
+    mountId: (path) => vault.journal.peek((turn) => mountsOf(turn).at(path)?.id ?? ''),
     set: (environment, change) =>
       vault.journal.run((turn) => {
         changeSettings(turn, `shop/${environment}`, change);

@@ -4,6 +4,7 @@ import { judgeValues } from '../environments/duplicates.ts';
 import { fingerprintsOf } from '../environments/fingerprints.ts';
 import { badRequest, nothingHere } from '../errors.ts';
 import { isObject } from '../fields.ts';
+import { sighted } from '../inventory/readers.ts';
 import { writerOf } from '../native/caller.ts';
 import { rawMember } from '../raw-member.ts';
 import { mergePatch } from './merge-patch.ts';
@@ -34,7 +35,7 @@ export function readVersion(call: Call): Reply {
   if (value === undefined) return { status: 404, data: { data: null, metadata: JSON.parse(described) } };
   const json = Buffer.concat([Buffer.from('{"data":'), value, Buffer.from(`,"metadata":${described}}`)]);
   value.fill(0);
-  return { data: new RawJson(json) };
+  return { data: new RawJson(json), after: sighted(call, pathOf(call), version) };
 }
 
 /** The version that was asked for, the current one when absent or 0. */

@@ -11,6 +11,7 @@ import {
   findValue,
   isDeleted,
   metadataDirectory,
+  newMetadata,
   putConfig,
   putMetadata,
   removeValue,
@@ -63,7 +64,7 @@ function describeMetadata(metadata: SecretMetadata): JsonObject {
 
 export function writeMetadata(call: Call): Reply {
   const before = findMetadata(call.store, pathOf(call));
-  put(call, before ?? emptyMetadata(call.now), customOf(call.fields.find('custom_metadata')));
+  put(call, before ?? newMetadata(call.now), customOf(call.fields.find('custom_metadata')));
   return {};
 }
 
@@ -180,18 +181,4 @@ function customOf(value: unknown): Readonly<Record<string, string>> | null | und
       return [key, each];
     }),
   );
-}
-
-function emptyMetadata(now: number): SecretMetadata {
-  return {
-    createdAt: now,
-    updatedAt: now,
-    current: 0,
-    oldest: 0,
-    maxVersions: 0,
-    casRequired: false,
-    deleteAfter: 0,
-    custom: null,
-    versions: {},
-  };
 }

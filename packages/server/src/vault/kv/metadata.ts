@@ -16,6 +16,8 @@ export interface SecretMetadata {
   readonly deleteAfter: number;
   readonly custom: Readonly<Record<string, string>> | null;
   readonly versions: Readonly<Record<string, VersionMetadata>>;
+  /** Names that a version should have, because the environment before this one has them; see environments/promote.ts. */
+  readonly expected?: readonly string[];
 }
 
 export interface VersionMetadata {
@@ -37,6 +39,8 @@ export interface KvConfig {
 }
 
 const metadataCodec = jsonCodec<SecretMetadata>(true);
+// What is looked at once, in a walk over all secrets, must not stay decoded for it.
+const lookCodec = jsonCodec<SecretMetadata>(false);
 const configCodec = jsonCodec<KvConfig>(true);
 const defaultConfig: KvConfig = { maxVersions: 0, casRequired: false, deleteAfter: 0 };
 const defaultMaxVersions = 10;
@@ -47,8 +51,28 @@ export function findMetadata(store: Records, path: string): SecretMetadata | und
   return store.read(metadataDirectory + path, metadataCodec);
 }
 
+/** As `findMetadata`, for whoever looks at very many of them. */
+export function lookAtMetadata(store: Records, path: string): SecretMetadata | undefined {
+  return store.read(metadataDirectory + path, lookCodec);
+}
+
 export function putMetadata(store: Records, path: string, metadata: SecretMetadata): void {
   store.write(metadataDirectory + path, metadataCodec, metadata);
+}
+
+/** Of a secret that has no version yet. */
+export function newMetadata(now: number): SecretMetadata {
+  return {
+    createdAt: now,
+    updatedAt: now,
+    current: 0,
+    oldest: 0,
+    maxVersions: 0,
+    casRequired: false,
+    deleteAfter: 0,
+    custom: null,
+    versions: {},
+  };
 }
 
 export function configOf(store: Records): KvConfig {

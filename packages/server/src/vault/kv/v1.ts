@@ -4,6 +4,7 @@ import { parseDuration } from '../duration.ts';
 import { judgeValues } from '../environments/duplicates.ts';
 import { fingerprintsOf } from '../environments/fingerprints.ts';
 import { badRequest, nothingHere } from '../errors.ts';
+import { sighted } from '../inventory/readers.ts';
 import { defaultTtlOf } from '../mounts/mount.ts';
 import { forget, printsOfValue } from './prints.ts';
 
@@ -14,9 +15,14 @@ export function hasKey(call: Call): boolean {
 }
 
 export function readKey(call: Call): Reply {
-  const value = call.store.get(v1Directory + pathOf(call));
+  const path = pathOf(call);
+  const value = call.store.get(v1Directory + path);
   if (value === undefined) throw nothingHere();
-  return { data: new RawJson(value), lease: { id: '', seconds: secondsOf(call, value), renewable: false } };
+  return {
+    data: new RawJson(value),
+    lease: { id: '', seconds: secondsOf(call, value), renewable: false },
+    after: sighted(call, path, 0),
+  };
 }
 
 /** A client caches for this long: the secret's own `ttl`, or `lease`, if it has one. */

@@ -53,7 +53,6 @@ export function createAsk({ audited, core, wallNow }: AskDeps): AskEngine {
     let taken: { readonly value: ReturnType<typeof take> } | undefined;
     let raw: Buffer | undefined;
     let after: Reply['after'];
-    let after: Reply['after'];
     function letGo(): void {
       raw?.fill(0);
       if (taken !== undefined) drop(taken.value);
@@ -69,7 +68,6 @@ export function createAsk({ audited, core, wallNow }: AskDeps): AskEngine {
           const { call, reply } = perform(turn, ask, request, findings);
           raw = reply.data instanceof RawJson ? reply.data.bytes : undefined;
           after = reply.after;
-          after = reply.after;
           if (reply.refusal === undefined) taken = { value: take(reply, call) };
           return told(turn, findings, reply.refusal === undefined ? { reply } : { error: reply.refusal });
         } catch (error) {
@@ -80,7 +78,6 @@ export function createAsk({ audited, core, wallNow }: AskDeps): AskEngine {
         }
       });
       if (refusal !== undefined && refusal.code !== nothingCode) throw refusal;
-      if (refusal === undefined) await after?.();
       raw?.fill(0);
       await after?.();
       return taken?.value;

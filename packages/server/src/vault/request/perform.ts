@@ -47,7 +47,8 @@ export function perform(
   const wrapped = wrap?.issued ?? told.wrapped;
   const left = spendUse(turn, usedToken(findings));
   return {
-    reply: wrap?.reply ?? reply,
+    // What follows from the answer follows from it wrapped, too.
+    reply: wrap === undefined ? reply : { ...afterOf(reply), ...wrap.reply },
     mountType,
     outcome: {
       ...(reply.refusal === undefined ? { reply } : { error: reply.refusal }),
@@ -56,6 +57,10 @@ export function perform(
       ...(left === undefined ? {} : { remainingUses: left }),
     },
   };
+}
+
+function afterOf({ after }: Reply): Pick<Reply, 'after'> {
+  return after === undefined ? {} : { after };
 }
 
 function run(handler: Handler, call: Call, preparation: Preparation | Fault | undefined): Reply {
