@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeKey, signToken } from '../../../packages/server/src/vault/credentials/jwt/token.fixture.ts';
 import { base64, createRecorder, type Recorded, refusal } from './recording.ts';
 import { startTlsServer, type TlsServer } from './server.ts';
 
@@ -15,17 +16,6 @@ const notOffered: Readonly<Record<string, string>> = {
   radiusLogin: 'a login method of RADIUS',
   generateDatabaseCredentials: 'an engine that makes users of databases',
 };
-
-/** Methods that other tests hold to their promises: they need a cluster, a provider or a certificate. */
-const elsewhere: readonly string[] = [
-  'addKubernetesRole',
-  'getKubernetesRole',
-  'deleteKubernetesRole',
-  'kubernetesLogin',
-  'userpassLogin',
-  'certLogin',
-  'jwtLogin',
-];
 
 const recorder = createRecorder();
 
@@ -265,6 +255,107 @@ describe('a server to try things out with', () => {
     expect(Object.keys((await client.auths()).data)).toEqual(['token/']);
   });
 
+  it('signs people in by name and password', async () => {
+    const { client } = root;
+    const person = recorder.connect(server);
+    others.push(person);
+    const username = 'ada';
+    await client.enableAuth({ mount_point: 'userpass', type: 'userpass' });
+    await client.write('auth/userpass/users/ada', { password: 'correct horse', token_policies: 'default' });
+
+    const wrong = person.client.userpassLogin({ username, password: 'wrong' });
+    expect(await refusal(wrong)).toMatchObject({ status: 400 });
+    const { auth } = await person.client.userpassLogin({ username, password: 'correct horse' });
+    expect(auth).toMatchObject({ metadata: { username }, policies: ['default'] });
+    expect((await person.client.tokenLookupSelf()).data.display_name).toBe('userpass-ada');
+  });
+
+  it('signs programs in by tokens of an issuer', async () => {
+    const { client } = root;
+    const key = makeKey('ES256');
+    const program = recorder.connect(server);
+    others.push(program);
+    const exp = Math.floor(Date.now() / 1000) + 300;
+    const claims = { iss: 'https://issuer', sub: 'repo:shop', aud: 'sallyport', iat: exp - 300, exp };
+    await client.enableAuth({ mount_point: 'jwt', type: 'jwt' });
+    await client.write('auth/jwt/config', {
+      jwt_validation_pubkeys: [key.pem],
+      bound_issuer: 'https://issuer',
+    });
+    await client.write('auth/jwt/role/ci', {
+      role_type: 'jwt',
+      user_claim: 'sub',
+      bound_audiences: ['sallyport'],
+      bound_claims: { sub: 'repo:shop' },
+      token_ttl: '5m',
+    });
+
+    const { auth } = await program.client.jwtLogin({ role: 'ci', jwt: signToken(key, claims) });
+    expect(auth).toMatchObject({ lease_duration: 300, metadata: { role: 'ci' } });
+    expect((await program.client.tokenLookupSelf()).data.display_name).toBe('jwt-repo:shop');
+    for (const change of [
+      { aud: 'other' },
+      { sub: 'repo:evil' },
+      { exp: exp - 600 },
+      { iss: 'https://evil' },
+    ]) {
+      const jwt = signToken(key, { ...claims, ...change });
+      expect((await refusal(program.client.jwtLogin({ role: 'ci', jwt }))).status).toBe(400);
+    }
+  });
+
+  it('signs service accounts of a cluster in', async () => {
+    const { client } = root;
+    const key = makeKey('RS256');
+    const pod = recorder.connect(server);
+    others.push(pod);
+    // Its default for the mount comes out empty (0.12.0), so it is always named.
+    const at = { mount_point: 'kubernetes', role_name: 'web' };
+    await client.enableAuth({ mount_point: 'kubernetes', type: 'kubernetes' });
+    await client.write('auth/kubernetes/config', { pem_keys: [key.pem] });
+    const role = {
+      bound_service_account_names: 'orders',
+      bound_service_account_namespaces: 'shop',
+      token_policies: 'default',
+    };
+    // Its own mistake (0.12.0): it reads the fields of a schema that has none, and sends nothing. Fails when mended.
+    await expect(client.addKubernetesRole({ ...at, ...role })).rejects.toThrow(TypeError);
+    await client.write('auth/kubernetes/role/web', role);
+
+    expect((await client.getKubernetesRole(at)).data).toMatchObject({
+      bound_service_account_names: ['orders'],
+    });
+    const exp = Math.floor(Date.now() / 1000) + 300;
+    const jwtOf = (name: string): string =>
+      signToken(key, {
+        sub: `system:serviceaccount:shop:${name}`,
+        aud: ['https://kubernetes.default.svc'],
+        iat: exp - 300,
+        exp,
+        'kubernetes.io': { namespace: 'shop', serviceaccount: { name, uid: `uid-${name}` } },
+      });
+    const { auth } = await pod.client.kubernetesLogin({ ...at, role: 'web', jwt: jwtOf('orders') });
+    expect(auth.metadata).toMatchObject({ service_account_name: 'orders', role: 'web' });
+    const other = pod.client.kubernetesLogin({ ...at, role: 'web', jwt: jwtOf('other') });
+    expect((await refusal(other)).status).toBe(403);
+    await client.deleteKubernetesRole(at);
+    expect((await refusal(client.getKubernetesRole(at))).status).toBe(404);
+  });
+
+  it('signs programs in by the certificate of their connection', async () => {
+    const { client } = root;
+    const { clientCertificate: certificate } = server;
+    await client.enableAuth({ mount_point: 'cert', type: 'cert' });
+    await client.write('auth/cert/certs/ci', { certificate: server.ca, allowed_common_names: 'ci' });
+    const [signed, bare] = [recorder.connect(server, { certificate }), recorder.connect(server)];
+    others.push(signed, bare);
+
+    const { auth } = await signed.client.certLogin();
+    expect(auth.metadata).toMatchObject({ cert_name: 'ci', common_name: 'ci' });
+    expect((await signed.client.tokenLookupSelf()).data.path).toBe('auth/cert/login');
+    expect((await refusal(bare.client.certLogin())).status).toBe(400);
+  });
+
   it('encrypts in transit', async () => {
     const { client } = root;
     const name = 'orders';
@@ -436,7 +527,7 @@ it('drives every command of node-vault, or says why not', () => {
   close();
 
   const left = commands.filter((name) => !recorder.driven.has(name));
-  expect(left.filter((name) => !elsewhere.includes(name))).toEqual([]);
+  expect(left).toEqual([]);
   expect(Object.keys(notOffered).filter((name) => !commands.includes(name))).toEqual([]);
   expect(commands.length).toBe(82);
 });

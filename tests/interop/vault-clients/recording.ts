@@ -14,8 +14,15 @@ export interface Recorded {
 export function createRecorder() {
   const driven = new Set<string>();
 
-  function connect(server: TlsServer, options: { readonly token?: string; readonly getList?: true } = {}) {
-    const agent = new Agent({ ca: server.ca, keepAlive: true, maxSockets: 1 });
+  function connect(
+    server: TlsServer,
+    options: {
+      readonly token?: string;
+      readonly getList?: true;
+      readonly certificate?: { readonly cert: string; readonly key: string };
+    } = {},
+  ) {
+    const agent = new Agent({ ...options.certificate, ca: server.ca, keepAlive: true, maxSockets: 1 });
     let connections = 0;
     const dial = agent.createConnection.bind(agent);
     agent.createConnection = (...args) => {

@@ -1,7 +1,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { issueServerCertificate, makeTestCa } from '../../../packages/server/test-support/certificates.ts';
+import {
+  issueClientCertificate,
+  issueServerCertificate,
+  makeTestCa,
+  type TestCertificate,
+} from '../../../packages/server/test-support/certificates.ts';
 import { cleanEnvironment, program, serverProgram } from '../../support/program.ts';
 
 /** The server as people run it: a process of its own, with a certificate, on a port of loopback. */
@@ -11,6 +16,8 @@ export interface TlsServer {
   /** PEM; a client that trusts this trusts the server. */
   readonly ca: string;
   readonly caFile: string;
+  /** One that the server verifies; clients need none. */
+  readonly clientCertificate: TestCertificate;
   /** Only of a server that was started for trying things out; one with shares gives it at `sys/init`. */
   readonly rootToken: string;
   /** Where `sys/audit` may put files. */
@@ -28,12 +35,14 @@ export async function startTlsServer(kind: 'dev' | 'shamir'): Promise<TlsServer>
   };
   const ca = makeTestCa('clients of Vault');
   const certificate = issueServerCertificate(ca);
+  const caFile = file('ca.pem', ca.cert);
   const auditDirectory = join(directory, 'audit');
   mkdirSync(auditDirectory);
   const server = program(`${kind} server`, serverProgram, join(directory, 'log'), cleanEnvironment({}), [
     ...['--data-directory', join(directory, 'data'), '--listen-port', '0'],
     ...['--tls-cert-file', file('cert.pem', certificate.cert)],
     ...['--tls-key-file', file('key.pem', certificate.key)],
+    ...['--tls-client-ca-file', caFile],
     ...['--audit-api-directories', auditDirectory],
     ...(kind === 'dev' ? ['--dev'] : ['--seal', 'shamir']),
   ]);
@@ -52,7 +61,8 @@ export async function startTlsServer(kind: 'dev' | 'shamir'): Promise<TlsServer>
     address: String(address),
     rootToken: String(rootToken),
     ca: ca.cert,
-    caFile: file('ca.pem', ca.cert),
+    caFile,
+    clientCertificate: issueClientCertificate(ca, 'ci'),
     auditDirectory,
     close,
   };
