@@ -38,6 +38,7 @@ export async function readRequest(message: IncomingMessage, arrived: Arrived): P
   const query = mark < 0 ? noQuery : readQuery(url.slice(mark + 1));
   const bodyBytes = await readBody(message);
   const { headers, socket } = message;
+  refuseNamespace(headers['x-vault-namespace']);
   return {
     id: arrived.id,
     method: methodOf(arrived.verb),
@@ -54,6 +55,12 @@ export async function readRequest(message: IncomingMessage, arrived: Arrived): P
     remotePort: socket.remotePort ?? 0,
     certificate: arrived.certificate,
   };
+}
+
+/** To pass over it would be to answer from a place that the client did not mean. */
+function refuseNamespace(namespace: string | readonly string[] | undefined): void {
+  if (namespace === undefined || namespace === '' || namespace === 'root' || namespace === '/') return;
+  throw invalid('no namespace: environments take their place', 'the header X-Vault-Namespace');
 }
 
 const noQuery: Readonly<Record<string, string>> = Object.freeze(Object.create(null));

@@ -7,17 +7,24 @@ import { wrappingPolicyName, wrappingPolicyText } from './wrapping-policy.ts';
 export interface StoredPolicy {
   readonly name: string;
   readonly text: string;
+  /** The environments of whoever wrote it, outside of which it grants nothing; absent: of one who reaches all. */
+  readonly environments?: readonly string[];
   readonly parsed: Policy;
 }
 
+type Written = Pick<StoredPolicy, 'name' | 'text' | 'environments'>;
+
 const codec: Codec<StoredPolicy> = {
   kept: true,
-  decode(bytes) {
-    const { name, text } = JSON.parse(bytes.toString('utf8')) as { name: string; text: string };
-    return { name, text, parsed: parsePolicy(name, text) };
-  },
-  encode: ({ name, text }) => Buffer.from(JSON.stringify({ name, text })),
+  decode: (bytes) => understood(JSON.parse(bytes.toString('utf8')) as Written),
+  encode: ({ name, text, environments }) => Buffer.from(JSON.stringify({ name, text, environments })),
 };
+
+function understood(written: Written): StoredPolicy {
+  const parsed = parsePolicy(written.name, written.text);
+  const environments = parsed.environments ?? written.environments;
+  return { ...written, parsed: environments === undefined ? parsed : { ...parsed, environments } };
+}
 
 /** May be changed, but is always there. */
 export const defaultPolicyName = 'default';
@@ -38,8 +45,8 @@ export function findPolicy(turn: Turn, name: string): StoredPolicy | undefined {
   return turn.space('system').read(path(name), codec) ?? builtIn.get(name);
 }
 
-export function putPolicy(turn: Turn, name: string, text: string): void {
-  turn.space('system').write(path(name), codec, { name, text, parsed: parsePolicy(name, text) });
+export function putPolicy(turn: Turn, written: Written): void {
+  turn.space('system').write(path(written.name), codec, understood(written));
 }
 
 export function deletePolicy(turn: Turn, name: string): void {

@@ -1,6 +1,6 @@
 import { Fault } from '@sallyport/formats';
 import type { Call, PathSpec, Reply } from '../backend.ts';
-import { badRequest, nothingHere } from '../errors.ts';
+import { badRequest, nothingHere, permissionDenied } from '../errors.ts';
 import type { JsonObject } from '../fields.ts';
 import {
   defaultPolicyName,
@@ -80,8 +80,15 @@ function write(call: Call, text: string, warnings: readonly string[] = []): Repl
   const name = nameOf(call);
   if (fixed.has(name)) throw badRequest(`cannot update "${name}" policy`);
   if (text === '') throw badRequest("'policy' parameter not supplied or empty");
+  const environments = environmentsOf(call);
+  requireOwn(call, name, environments);
   try {
-    putPolicy(call.turn, name, fromBase64(text));
+    putPolicy(call.turn, {
+      name,
+      text: fromBase64(text),
+      ...(environments === undefined ? {} : { environments }),
+    });
+    requireOwn(call, name, environments);
   } catch (error) {
     if (!(error instanceof Fault) || error.kind !== 'invalid') throw error;
     throw new Fault('invalid', error.code, `failed to parse policy: ${error.message}`, { cause: error });
@@ -94,8 +101,25 @@ function write(call: Call, text: string, warnings: readonly string[] = []): Repl
 function remove(call: Call): Reply {
   const name = nameOf(call);
   if (fixed.has(name) || name === defaultPolicyName) throw badRequest(`cannot delete "${name}" policy`);
+  requireOwn(call, name, environmentsOf(call));
   deletePolicy(call.turn, name);
   return {};
+}
+
+/** The environments that the caller reaches; absent where these are all. */
+function environmentsOf({ caller }: Call): readonly string[] | undefined {
+  const environments = caller?.token.environments ?? [];
+  return environments.includes('*') ? undefined : environments;
+}
+
+/** Who reaches some environments only has no say about what a policy grants in others. */
+function requireOwn(call: Call, name: string, environments: readonly string[] | undefined): void {
+  const policy = findPolicy(call.turn, name);
+  if (environments === undefined || policy === undefined) return;
+  const reaches = policy.parsed.environments;
+  if (reaches?.every((each) => environments.includes(each)) !== true) {
+    throw permissionDenied(`the policy reaches environments that this token does not`);
+  }
 }
 
 function nameOf(call: Call): string {
