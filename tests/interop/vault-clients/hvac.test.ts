@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeKey, signToken } from '../../../packages/server/src/vault/credentials/jwt/token.fixture.ts';
 import { startTlsServer, type TlsServer } from './server.ts';
 
 /**
@@ -46,6 +47,13 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+const issuer = makeKey('ES256');
+
+function issuedToken(): string {
+  const iat = Math.floor(Date.now() / 1000);
+  return signToken(issuer, { iss: 'https://issuer', sub: 'repo:shop', aud: 'py', iat, exp: iat + 300 });
+}
+
 const played = {
   dev: [
     'status',
@@ -58,13 +66,21 @@ const played = {
     'policies',
     'leases',
     'wrapping',
+    'userpass',
+    'jwt',
   ],
   shamir: ['sealing'],
 } as const;
 const kinds = ['dev', 'shamir'] as const;
 
 async function play(python: string, server: TlsServer, scenario: string): Promise<void> {
-  const env = { VAULT_ADDR: server.address, VAULT_TOKEN: server.rootToken, VAULT_CACERT: server.caFile };
+  const env = {
+    VAULT_ADDR: server.address,
+    VAULT_TOKEN: server.rootToken,
+    VAULT_CACERT: server.caFile,
+    ISSUER_KEY: issuer.pem,
+    ISSUER_TOKEN: issuedToken(),
+  };
   try {
     // -B: no compiled files in the repository.
     await run(python, ['-B', '-W', 'ignore', scenarios, scenario], { env, timeout: 120_000 });

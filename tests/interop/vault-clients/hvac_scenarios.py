@@ -381,6 +381,50 @@ def wrapping(c):
 
 
 @scenario
+def userpass(c):
+    c.sys.enable_auth_method("userpass", path="py-people")
+    c.write("auth/py-people/users/ada", password="correct horse", token_policies="default")
+    same(lists(c, "auth/py-people/users"), ["ada"])
+    person = client("")
+    refused(exceptions.InvalidRequest, login_person, person, "wrong")
+    holds(login_person(person, "correct horse")["auth"], {"policies": ["default"], "metadata": {"username": "ada"}})
+    assert person.is_authenticated()
+    assert "password" not in c.read("auth/py-people/users/ada")["data"]
+    c.sys.disable_auth_method("py-people")
+    assert not person.is_authenticated()
+
+
+def login_person(person, password):
+    if hasattr(person.auth, "userpass"):
+        return person.auth.userpass.login("ada", password, mount_point="py-people")
+    return person.auth_userpass("ada", password, mount_point="py-people")
+
+
+@scenario
+def jwt(c):
+    """ISSUER_KEY is a public key, ISSUER_TOKEN a token of https://issuer for `py` that it verifies."""
+    c.sys.enable_auth_method("jwt", path="py-jwt")
+    issuer = {"jwt_validation_pubkeys": os.environ["ISSUER_KEY"], "bound_issuer": "https://issuer"}
+    c.write("auth/py-jwt/config", **issuer)
+    role = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": "py", "token_policies": "default"}
+    c.write("auth/py-jwt/role/ci", **role)
+    c.write("auth/py-jwt/role/other", **dict(role, bound_audiences="somebody else"))
+    same(lists(c, "auth/py-jwt/role"), ["ci", "other"])
+    program, token = client(""), os.environ["ISSUER_TOKEN"]
+    ask = {"role": "ci", "jwt": token}
+    refused(exceptions.InvalidRequest, program.login, "/v1/auth/py-jwt/login", json=dict(ask, role="other"))
+    refused(exceptions.InvalidRequest, program.login, "/v1/auth/py-jwt/login", json=dict(ask, jwt=token[:-4] + "AAAA"))
+    if hasattr(program.auth, "jwt"):
+        answer = program.auth.jwt.jwt_login("ci", token, path="py-jwt")
+        program.token = answer["auth"]["client_token"]
+    else:
+        answer = program.login("/v1/auth/py-jwt/login", json=ask)
+    same(answer["auth"]["policies"], ["default"])
+    assert program.is_authenticated()
+    c.sys.disable_auth_method("py-jwt")
+
+
+@scenario
 def sealing(c):
     """Begins with a server that nobody has initialised."""
     assert not c.sys.is_initialized()
