@@ -94,10 +94,10 @@ describe('the login of a person', () => {
 
   it('has ten minutes, and leaves nothing behind', async () => {
     const answer = approved(await begin());
-    vault.clock.advance(601_000);
+    vault.clock.advance(660_000);
 
     expect(await callback(answer)).toMatchObject(expired);
-    vault.clock.advance(60_000);
+    vault.clock.advance(120_000);
     for (let i = 0; i < 3; i++) await begin();
     const { data } = (await vault.get('sys/auth/oidc')).body;
     const left = vault.journal.peek((turn) => {
@@ -121,6 +121,21 @@ describe('the login of a person', () => {
 
     expect(answer).toMatchObject(refusal(400, expect.stringMatching(text)));
   });
+
+  it('does not begin more often than the database should hold', async () => {
+    const ask = () => vault.post('auth/oidc/oidc/auth_url', { redirect_uri: redirect }, null);
+    let last = await ask();
+
+    // The bound is one of a minute, which may end on the way.
+    for (let asked = 0; asked < 4500 && last.status === 200; asked += 100) {
+      const answers = await Promise.all(Array.from({ length: 100 }, ask));
+      last = answers.find(({ status }) => status !== 200) ?? last;
+    }
+
+    expect(last).toMatchObject(refusal(429, 'too many logins at once, try again later'));
+    vault.clock.advance(120_000);
+    expect((await ask()).status).toBe(200);
+  }, 120_000);
 
   it('is not for a mount without a client, nor for a role of programs', async () => {
     await vault.write('auth/jwt/config', { jwks_url: 'https://127.0.0.1:1/', skip_jwks_validation: true });
