@@ -28,8 +28,6 @@ afterAll(async () => {
   if (directory !== undefined) rmSync(directory, { recursive: true });
 });
 
-/** Asking which mounts there are is left out where a test counts what a token may do. */
-const mounts = { secret: 2 } as const;
 const text = (value: string): SecretBytes => SecretBytes.fromUtf8(value);
 const asRoot = (): LoginSource => tokenLogin(text(vault.rootToken));
 
@@ -181,7 +179,7 @@ describe('a login with AppRole', () => {
     const { roleId, secretId } = await role('again', '1h');
     const file = join(directory, 'secret-id');
     writeFileSync(file, `${secretId}\n`);
-    const client = clientOf({ mounts, login: appRoleLogin({ roleId, secretId: { file } }) });
+    const client = clientOf({ login: appRoleLogin({ roleId, secretId: { file } }) });
     const before = (await client.token()).token.exposeUtf8();
     await client.read('secret/role');
     await vault.request('POST', 'auth/token/revoke', { body: { token: before } });
@@ -190,7 +188,6 @@ describe('a login with AppRole', () => {
     await expect(client.read('secret/role')).rejects.toMatchObject({ kind: 'denied' });
     let minutes = 0;
     const late = clientOf({
-      mounts,
       login: appRoleLogin({ roleId, secretId: text(secretId) }),
       timing: {
         now: () => {
@@ -288,7 +285,7 @@ describe('watching', () => {
       body: { policy: 'path "secret/data/only" { capabilities = ["read"] }' },
     });
     const made = await vault.request('POST', 'auth/token/create', { body: { policies: ['only'] } });
-    const client = clientOf({ mounts, login: tokenLogin(text(String(made.body.auth.client_token))) });
+    const client = clientOf({ login: tokenLogin(text(String(made.body.auth.client_token))) });
     const stop = new AbortController();
 
     for await (const change of client.watch('secret/only', { signal: stop.signal })) {
