@@ -39,6 +39,8 @@ function decodeSegment(segment: string): string {
   if (text.length > maxSegmentLength)
     throw refused(`segments of at most ${maxSegmentLength} characters`, `${text.length}`);
   if (forbidden.test(text)) throw refused('a path without control and invisible characters', 'one with');
+  // An accent apart from its letter looks like the two as one.
+  if (text !== text.normalize('NFC')) throw refused('a path in Unicode form NFC', 'another form');
   return text;
 }
 
