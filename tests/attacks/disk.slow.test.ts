@@ -64,6 +64,17 @@ async function stop(): Promise<void> {
 const put = (client: Client, path: string, text: string) =>
   client.secrets.put({ project: 'shop', environment: 'prod', path }, { k: SecretBytes.fromUtf8(text) });
 
+function fillUp(blockBytes: number): void {
+  const block = Buffer.alloc(blockBytes, 1);
+  for (;;) {
+    try {
+      appendFileSync(ballast, block);
+    } catch {
+      return;
+    }
+  }
+}
+
 describe('a full disk', () => {
   it('refuses what it cannot keep, loses nothing it had taken, and goes on when there is room', async ({
     skip,
@@ -84,15 +95,8 @@ describe('a full disk', () => {
     }
     const blob = await pushBlob(ada, 'shop/orders', new Uint8Array(1000).fill(7));
 
-    const block = Buffer.alloc(1024 * 1024, 1);
-    for (;;) {
-      try {
-        appendFileSync(ballast, block);
-      } catch {
-        break;
-      }
-    }
-    expect(statfsSync(directory).bavail * statfsSync(directory).bsize).toBeLessThan(2 * block.length);
+    fillUp(1024 * 1024);
+    expect(statfsSync(directory).bavail * statfsSync(directory).bsize).toBeLessThan(2 * 1024 * 1024);
 
     const refused = pushBlob(ada, 'shop/orders', new Uint8Array(8 * 1024 * 1024).fill(9));
     await expect(refused).rejects.toMatchObject({ message: expect.any(String) });
@@ -107,12 +111,34 @@ describe('a full disk', () => {
       }
     }
     expect(refusals).toBe(3);
+    // To the last byte: what was read must be written down before it leaves, so reading ends here, too.
+    fillUp(4096);
+    fillUp(1);
+    let answered = 0;
+    const reads = async (): Promise<boolean> => {
+      try {
+        await ada.transport.text('GET', '/api/secrets/shop/prod/data/a');
+        answered += 1;
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    let tries = 0;
+    while (tries < 200 && (await reads())) tries += 1;
+    expect(tries).toBeLessThan(200);
 
     rmSync(ballast);
     await sleep(500);
     // It may have given up rather than go on with a database that is in doubt: then the next start recovers.
     const ended = server?.exitCode !== null || server?.signalCode !== null;
     if (ended) await start();
+    const audit = await ada.transport.json<{ lines: { entry: { type: string } }[] }>('GET', '/api/audit', {
+      query: { path: 'shop/prod/data/a', operation: 'read', limit: 1000 },
+    });
+    expect(audit.lines.filter(({ entry }) => entry.type === 'response').length).toBeGreaterThanOrEqual(
+      answered,
+    );
     for (const path of kept) {
       const read = await ada.transport.json<{ version: number }>(
         'GET',

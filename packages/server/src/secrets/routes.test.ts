@@ -1,54 +1,35 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Fault, toBase64, utf8 } from '@sallyport/formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createKeyring, fileSeal, type Keyring, keyringMigrations } from '#keyring';
 import { createHttp, type HttpServer } from '#platform';
-import { openTestDb, type TestDb } from '../../test-support/database.ts';
-import {
-  countingIds,
-  fixedClock,
-  person,
-  recordingAudit,
-  seededRandom,
-  silentLog,
-} from '../../test-support/fakes.ts';
-import { createSecrets, secretsMigrations, secretsRoutes } from './index.ts';
+import { person, silentLog } from '../../test-support/fakes.ts';
+import { secretsRoutes } from './index.ts';
+import { openSecrets, type SecretsFixture } from './secrets.fixture.ts';
 
-let test: TestDb;
-let directory: string;
-let keyring: Keyring;
+let open: SecretsFixture;
 let http: HttpServer;
 let url: string;
 const asked: string[] = [];
 
 beforeAll(async () => {
-  test = await openTestDb([...keyringMigrations, ...secretsMigrations]);
-  directory = await mkdtemp(join(tmpdir(), 'sallyport-secrets-'));
-  const [audit, clock, ids] = [recordingAudit(), fixedClock(), countingIds()];
-  const seal = fileSeal(join(directory, 'root.key'), seededRandom(2));
-  keyring = createKeyring({ db: test.db, audit, clock, random: seededRandom(), ids, seal, log: silentLog });
-  await keyring.open();
+  open = await openSecrets();
+  const signedInUntil = new Date(open.clock.now().getTime() + 60_000);
   http = await createHttp({
-    authenticate: async (token) => person(token),
+    authenticate: async (token) => person(token, { signedInUntil }),
     authorize: async (_actor, capability, path) => {
       asked.push(`${capability} ${path}`);
       if (path.startsWith('secrets/shop/prod')) throw new Fault('denied', 'identity.denied', 'no');
     },
     log: silentLog,
-    ids,
+    ids: open.deps.ids,
     config: { host: '127.0.0.1', port: 0, version: 'test', graceSeconds: 1, maxConnections: 100 },
     health: {},
   });
-  secretsRoutes(createSecrets({ db: test.db, audit, clock, ids, keyring }))(http);
+  secretsRoutes(open.secrets)(http);
   url = (await http.listen()).url;
 });
 afterAll(async () => {
   await http.stop();
-  await keyring.close();
-  await test.close();
-  await rm(directory, { recursive: true });
+  await open.close();
 });
 
 async function call(method: string, path: string, body?: object) {
@@ -129,5 +110,24 @@ describe('/api/secrets', () => {
       'Shop/dev/data/a',
     ])
       expect([400, 404], path).toContain((await put({ k: base64('v') }, path)).status);
+  });
+
+  it('hands out tokens for Vault’s interface, uncached and within bounds', async () => {
+    const got = await call('POST', 'token', { ttlSeconds: 30 });
+
+    expect([got.status, got.cache]).toEqual([200, 'no-store']);
+    expect(got.json).toEqual({
+      token: expect.stringMatching(/^hvs\./),
+      accessor: expect.any(String),
+      policies: ['default', 'sallyport-psn_ann'],
+      expiresAt: new Date(open.clock.now().getTime() + 30_000).toISOString(),
+    });
+    for (const body of [
+      { ttlSeconds: 0 },
+      { ttlSeconds: 3601 },
+      { environment: 'prod' },
+      { policies: ['root'] },
+    ])
+      expect((await call('POST', 'token', body)).status, JSON.stringify(body)).toBe(400);
   });
 });

@@ -16,6 +16,9 @@ import {
   silentLog,
 } from '../../test-support/fakes.ts';
 import { openTestRecords, type TestRecords } from '../../test-support/records.ts';
+import type { JsonObject } from '../vault/fields.ts';
+import type { Incoming } from '../vault/request/incoming.ts';
+import type { Answer } from '../vault/request/render.ts';
 import { createSecrets, type Secrets, type SecretsDeps, secretsMigrations } from './index.ts';
 
 /** The native secrets on real parts: database, keyring, journal, vault, identity. Only time and ids are held. */
@@ -27,6 +30,9 @@ export interface SecretsFixture {
   readonly audit: RecordingAudit;
   readonly deps: SecretsDeps;
   readonly secrets: Secrets;
+  /** A request of a Vault client. */
+  ask(token: string, method: Incoming['method'], path: string, body?: JsonObject): Promise<Answer>;
+  rootToken(): Promise<string>;
   /** Closes journal and vault and opens them again, as after a crash in which nothing durable was lost. */
   reopen(): Promise<{ readonly deps: SecretsDeps; readonly secrets: Secrets }>;
   /** Lines of the vault's audit, read back. */
@@ -36,7 +42,11 @@ export interface SecretsFixture {
 
 export interface AuditEntry {
   readonly type: 'request' | 'response';
-  readonly auth?: { readonly display_name?: string; readonly metadata?: Readonly<Record<string, string>> };
+  readonly auth?: {
+    readonly display_name?: string;
+    readonly entity_id?: string;
+    readonly metadata?: Readonly<Record<string, string>>;
+  };
   readonly request: { readonly operation: string; readonly path: string };
   readonly error?: string;
 }
@@ -80,6 +90,27 @@ export async function openSecrets(): Promise<SecretsFixture> {
     audit,
     deps,
     secrets: createSecrets(deps),
+    ask: (token, method, path, body = {}) =>
+      records.vault.pipeline.answer(
+        {
+          id: crypto.randomUUID(),
+          method,
+          path,
+          listing: false,
+          help: false,
+          query: {},
+          body,
+          bodyBytes: Buffer.from(JSON.stringify(body)),
+          token,
+          wrapSeconds: undefined,
+          headers: {},
+          remoteAddress: '127.0.0.1',
+          remotePort: 1,
+          certificate: undefined,
+        },
+        new AbortController().signal,
+      ),
+    rootToken: () => records.vault.makeRootToken(),
     async reopen() {
       await records.close();
       records = await openRecords();
