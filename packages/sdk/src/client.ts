@@ -11,6 +11,12 @@ import type {
 } from '@sallyport/contract';
 import { bodyOf } from './answer.ts';
 import { createIdentityClient, type IdentityClient } from './identity.ts';
+import {
+  createEnvironmentsClient,
+  createInventoryClient,
+  type EnvironmentsClient,
+  type InventoryClient,
+} from './inventory.ts';
 import { createSecretsClient, type SecretsClient } from './secrets.ts';
 import { type ClientOptions, createTransport, path, type Transport } from './transport.ts';
 
@@ -69,6 +75,8 @@ export interface Client {
     trace(project: string, digest: string): Promise<readonly TraceEntryView[]>;
   };
   readonly secrets: SecretsClient;
+  readonly environments: EnvironmentsClient;
+  readonly inventory: InventoryClient;
   readonly identity: IdentityClient;
   readonly keys: {
     /** A new key for that scope; the server moves the records to it while everything else goes on. */
@@ -151,6 +159,8 @@ export function createClientOn(transport: Transport): Client {
           .entries,
     },
     secrets: createSecretsClient(transport),
+    environments: createEnvironmentsClient(transport),
+    inventory: createInventoryClient(transport),
     identity: createIdentityClient(transport),
     keys: {
       rotate: (scope) =>

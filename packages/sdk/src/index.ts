@@ -10,6 +10,7 @@ export {
 export { exitCodeOf } from './exit-code.ts';
 export { createFailover } from './failover.ts';
 export type { Me, NewToken, Policy, Principal, TokenView } from './identity.ts';
+export type { InventoryFilter } from './inventory.ts';
 export type { SecretPlace } from './secrets.ts';
 export { type CallOptions, type ClientOptions, createTransport, path, type Transport } from './transport.ts';
 export type { Answer } from './vault/answer.ts';

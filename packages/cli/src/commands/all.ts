@@ -7,6 +7,9 @@ import { agentAdd, agentRun } from './agent/agent.ts';
 import { auditSearch } from './audit/search.ts';
 import { auditTail } from './audit/tail.ts';
 import { auditVerify } from './audit/verify.ts';
+import { envList, envSet, envShow } from './environment/env.ts';
+import { envParity } from './environment/parity.ts';
+import { envPromoteConfig } from './environment/promote-config.ts';
 import { evidenceExport } from './evidence/export.ts';
 import { ledgerVerify } from './evidence/ledger.ts';
 import { trustRoot } from './evidence/trust-root.ts';
@@ -20,6 +23,8 @@ import { repoAdd, repoList, repoPoll } from './repository/repo.ts';
 import { logs } from './run/logs.ts';
 import { run } from './run/run.ts';
 import { cancel, runs } from './run/runs.ts';
+import { secretInventory } from './secret/inventory.ts';
+import { secretFindings } from './secret/inventory-findings.ts';
 import { secretGet, secretList, secretPut } from './secret/secret.ts';
 import { completionCommand } from './server/completion.ts';
 import { config } from './server/config.ts';
@@ -43,6 +48,13 @@ export const commands: readonly Command[] = [
   secretPut,
   secretGet,
   secretList,
+  secretInventory,
+  secretFindings,
+  envList,
+  envShow,
+  envSet,
+  envPromoteConfig,
+  envParity,
   ...vaultCommands,
   exec,
   secretImport,

@@ -9,7 +9,7 @@ import { type Registry, registryRoutes } from '#registry';
 import { type Release, releaseRoutes } from '#release';
 import { type Secrets, secretsRoutes } from '#secrets';
 import { type Signing, signingRoutes } from '#signing';
-import { auditRoutes, type Vault } from '#vault';
+import { auditRoutes, inventoryRoutes, type Vault } from '#vault';
 import { agentRoutes } from './agents.ts';
 
 export interface Contexts {
@@ -31,7 +31,8 @@ export interface Contexts {
 
 /** Everything the server answers to, in one place. */
 export function mountRoutes(http: Http, contexts: Contexts): void {
-  const { keyring, identity, secrets, ledger, registry, signing, pipeline, release, audited } = contexts;
+  const { keyring, vault, identity, secrets, ledger, registry, signing, pipeline, release, audited } =
+    contexts;
   keyringRoutes(keyring)(http);
   identityRoutes(identity)(http);
   secretsRoutes(secrets)(http);
@@ -42,6 +43,7 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
   releaseRoutes(release)(http);
   agentRoutes(contexts)(http);
   auditOf(contexts)(http);
+  inventoryRoutes({ ...vault, authorize: identity.authorize })(http);
 }
 
 function auditOf({ db, journal, vault, ledger, audited }: Contexts): Routes {

@@ -2,6 +2,7 @@ export { auditRoutes } from './audit/routes.ts';
 export { type AuditSettings, configuredDevices } from './audit/settings.ts';
 export { createHandler } from './http/handler.ts';
 export { vaultMigrations } from './inventory/migrations.ts';
+export { inventoryRoutes } from './inventory/routes.ts';
 export type { NativeSecrets } from './native/secrets.ts';
 export type { NativeRights, NativeSignIn } from './native/sign-in.ts';
 export type { OldSecret, TakeOver } from './native/take-over.ts';

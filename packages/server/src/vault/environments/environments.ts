@@ -3,7 +3,7 @@ import type { Journal } from '#journal';
 import type { Audited } from '../audit/audited.ts';
 import type { NativeActor } from '../native/caller.ts';
 import { nativeDoing } from '../native/doing.ts';
-import { type Parity, parityOf } from './parity.ts';
+import { type Parity, type ParityAsked, parityOf } from './parity.ts';
 import { type Promotion, type PromotionReport, promoteShape } from './promote.ts';
 import { changeSettings, type Environment, type EnvironmentSettings, environmentsOf } from './settings.ts';
 
@@ -19,10 +19,7 @@ export interface Environments {
   ): Promise<EnvironmentSettings>;
   /** Copies which secrets must exist, never values; see promote.ts. */
   promote(by: NativeActor, promotion: Promotion): Promise<PromotionReport>;
-  parity(
-    by: NativeActor,
-    asked: { readonly project: string; readonly against?: string },
-  ): Promise<readonly Parity[]>;
+  parity(by: NativeActor, asked: ParityAsked): Promise<readonly Parity[]>;
 }
 
 export interface EnvironmentsDeps {

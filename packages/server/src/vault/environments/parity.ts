@@ -34,6 +34,12 @@ export interface Parity {
   readonly unpaired: readonly string[];
 }
 
+export interface ParityAsked {
+  readonly project: string;
+  readonly names: readonly string[];
+  readonly against?: string;
+}
+
 export interface ParityDeps {
   readonly journal: Pick<Journal, 'peek' | 'openScope'>;
   readonly audited: Audited;
@@ -41,11 +47,14 @@ export interface ParityDeps {
 
 const maxDifferences = 1000;
 
-/** Each environment against the one before it, or all others against `against`. Names only; no value is told. */
+/**
+ * Each environment against the one before it, or all others against `against`; only those of `names`, which the caller
+ * may see. No value is told.
+ */
 export async function parityOf(
   { journal, audited }: ParityDeps,
   by: NativeActor,
-  { project, against }: { readonly project: string; readonly against?: string },
+  { project, names, against }: ParityAsked,
 ): Promise<readonly Parity[]> {
   await audited((turn) => ({
     answer: undefined,
@@ -55,14 +64,15 @@ export async function parityOf(
       data: { project, ...(against === undefined ? {} : { against }) },
     }),
   }));
-  const names = journal.peek((turn) => environmentsOf(turn, project).map(({ name }) => name));
-  const pairs = names.flatMap((name, index) => {
-    const other = against ?? names[index - 1];
-    return other === undefined || other === name ? [] : [{ from: other, to: name }];
+  const all = journal.peek((turn) => environmentsOf(turn, project).map(({ name }) => name));
+  const pairs = all.flatMap((name, index) => {
+    const other = against ?? all[index - 1];
+    if (other === undefined || other === name || !names.includes(other) || !names.includes(name)) return [];
+    return [{ from: other, to: name }];
   });
-  const all: Parity[] = [];
-  for (const pair of pairs) all.push(await compare(journal, project, pair));
-  return all;
+  const compared: Parity[] = [];
+  for (const pair of pairs) compared.push(await compare(journal, project, pair));
+  return compared;
 }
 
 async function compare(

@@ -3,6 +3,7 @@ import type { Turn } from '#journal';
 import { scanJson } from '../audit/json-scan.ts';
 import { leastBytes } from './credential-value.ts';
 import { fingerprintOf } from './fingerprints.ts';
+import { hintOf } from './key-names.ts';
 import { holdingOf } from './places.ts';
 import { isWordLike, outlineOf } from './value-shape.ts';
 
@@ -50,8 +51,12 @@ export function createValueGuard(turn: Turn, key: KeyObject, versions: readonly 
 
 function valuesIn(json: Buffer): readonly Buffer[] {
   const values: Buffer[] = [];
+  let key = '';
   const take = (bytes: Uint8Array, start: number, end: number): void => {
-    if (end - start >= leastInside) values.push(Buffer.from(bytes.subarray(start, end)));
+    if (end - start < leastInside) return;
+    // A user who is called like the service is no reason to leave out the service's name.
+    if (hintOf(key) === 'description' && isWordLike(outlineOf(bytes, start, end))) return;
+    values.push(Buffer.from(bytes.subarray(start, end)));
   };
   const nothing = (): void => undefined;
   scanJson(json, {
@@ -59,7 +64,9 @@ function valuesIn(json: Buffer): readonly Buffer[] {
     endObject: nothing,
     beginArray: nothing,
     endArray: nothing,
-    key: nothing,
+    key(name) {
+      key = name;
+    },
     text: nothing,
     textBytes: take,
     number: nothing,

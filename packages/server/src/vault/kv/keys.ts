@@ -46,6 +46,7 @@ function describeMetadata(metadata: SecretMetadata): JsonObject {
     current_version: metadata.current,
     custom_metadata: metadata.custom,
     delete_version_after: durationText(metadata.deleteAfter),
+    ...(metadata.expected === undefined ? {} : { expected_keys: metadata.expected }),
     max_versions: metadata.maxVersions,
     oldest_version: metadata.current === 0 ? 0 : metadata.oldest,
     updated_time: timeText(metadata.updatedAt),
