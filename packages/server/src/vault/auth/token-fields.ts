@@ -1,7 +1,8 @@
-import type { FieldDoc } from '../backend.ts';
+import type { Call, FieldDoc } from '../backend.ts';
 import { checkCidrs } from '../credentials/cidr.ts';
 import { badRequest } from '../errors.ts';
-import type { Fields, JsonObject } from '../fields.ts';
+import type { JsonObject } from '../fields.ts';
+import { requireEnvironments } from '../mounts/environment.ts';
 import type { TokenLimits } from '../tokens/login.ts';
 
 /** The `token_*` settings that every login method's roles have in common. */
@@ -20,11 +21,18 @@ const defaults: TokenSettings = {
   numUses: 0,
   boundCidrs: [],
   noDefaultPolicy: false,
+  environments: [],
   type: 'default',
 };
 
-/** Reads the settings of a role; what is absent stays as it was. The names without `token_` are those of old clients. */
-export function readTokenSettings(fields: Fields, before: TokenSettings = defaults): TokenSettings {
+/**
+ * Reads the settings of a role; what is absent stays as it was. The names without `token_` are those of old clients.
+ * Tokens belong to the environment of the login method unless the role names others, which its writer has to reach.
+ */
+export function readTokenSettings(
+  { fields, caller }: Pick<Call, 'fields' | 'caller'>,
+  before: TokenSettings = defaults,
+): TokenSettings {
   const asked = fields.text('token_type', before.type) || 'default';
   const type = types.find((each) => each === asked);
   if (type === undefined) throw badRequest(`invalid 'token_type' value ${JSON.stringify(asked)}`);
@@ -37,8 +45,10 @@ export function readTokenSettings(fields: Fields, before: TokenSettings = defaul
     numUses: fields.findInteger('token_num_uses') ?? fields.findInteger('num_uses') ?? before.numUses,
     boundCidrs: fields.findList('token_bound_cidrs') ?? fields.findList('bound_cidrs') ?? before.boundCidrs,
     noDefaultPolicy: fields.findBoolean('token_no_default_policy') ?? before.noDefaultPolicy,
+    environments: fields.findList('token_environments') ?? before.environments,
     type,
   };
+  requireEnvironments(caller, settings.environments);
   checkCidrs(settings.boundCidrs, 'token_bound_cidrs');
   if (settings.numUses < 0) throw badRequest('token_num_uses cannot be negative');
   if (settings.maxTtl !== 0 && settings.ttl > settings.maxTtl)
@@ -50,6 +60,7 @@ export function readTokenSettings(fields: Fields, before: TokenSettings = defaul
 export function describeTokenSettings(settings: TokenSettings): JsonObject {
   return {
     token_bound_cidrs: settings.boundCidrs,
+    token_environments: settings.environments,
     token_explicit_max_ttl: settings.explicitMaxTtl,
     token_max_ttl: settings.maxTtl,
     token_no_default_policy: settings.noDefaultPolicy,
@@ -69,6 +80,10 @@ export const tokenFieldDocs: Readonly<Record<string, FieldDoc>> = {
   token_period: { type: 'duration', doc: 'Lives as long as it is renewed within this time.' },
   token_num_uses: { type: 'integer', doc: 'How often a token can be used; 0 is without limit.' },
   token_bound_cidrs: { type: 'list', doc: 'From where a token can be used.' },
+  token_environments: {
+    type: 'list',
+    doc: 'Environments the tokens reach, when these are not that of the mount.',
+  },
   token_no_default_policy: { type: 'boolean', doc: 'Leaves the policy "default" out.' },
   token_type: { type: 'string', doc: '`service`, `batch` or `default`.' },
 };

@@ -35,6 +35,18 @@ export function requireReach(caller: Caller | undefined, environment: string): v
   if (!reaches(caller, environment)) throw permissionDenied();
 }
 
+/** As `requireReach` for each of a list that somebody wrote, whose names are checked as well. */
+export function requireEnvironments(caller: Caller | undefined, environments: readonly string[]): void {
+  for (const environment of environments) {
+    if (environment !== everywhere && !name.test(environment)) {
+      throw badRequest(
+        `expected environments such as "shop/prod", got ${JSON.stringify(environment.slice(0, 130))}`,
+      );
+    }
+    requireReach(caller, environment);
+  }
+}
+
 export function reaches(caller: Caller | undefined, environment: string): boolean {
   const own = caller?.token.environments ?? [];
   return own.includes(everywhere) || own.includes(environment);

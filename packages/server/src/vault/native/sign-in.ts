@@ -64,6 +64,7 @@ export function createSignIn(deps: {
           numUses: 0,
           boundCidrs: [],
           noDefaultPolicy: false,
+          environments: [],
           type: 'service',
         },
         environments,

@@ -43,8 +43,12 @@ export function issueLogin(turn: Turn, core: Core, mount: Mount, path: string, l
     renewable: type === 'service',
     boundCidrs: limits.boundCidrs,
     environments:
-      login.environments ?? (mount.environment === systemEnvironment ? ['*'] : [mount.environment]),
+      login.environments ?? (limits.environments.length > 0 ? limits.environments : environmentsOf(mount)),
   });
+}
+
+function environmentsOf({ environment }: Mount): readonly string[] {
+  return environment === systemEnvironment ? ['*'] : [environment];
 }
 
 export type NewToken = Omit<TokenEntry, 'accessor' | 'createdAt' | 'expiresAt' | 'creationTtl'> & {

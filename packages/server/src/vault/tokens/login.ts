@@ -23,5 +23,7 @@ export interface TokenLimits {
   readonly numUses: number;
   readonly boundCidrs: readonly string[];
   readonly noDefaultPolicy: boolean;
+  /** None: that of the mount. */
+  readonly environments: readonly string[];
   readonly type: 'default' | 'service' | 'batch' | 'default-service' | 'default-batch';
 }

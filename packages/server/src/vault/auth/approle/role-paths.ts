@@ -31,7 +31,7 @@ export function writeRole(call: Call): Reply {
       [],
     secretIdTtl: fields.seconds('secret_id_ttl', before?.secretIdTtl ?? 0),
     secretIdNumUses: fields.integer('secret_id_num_uses', before?.secretIdNumUses ?? 0),
-    token: readTokenSettings(fields, before?.token),
+    token: readTokenSettings(call, before?.token),
   });
   return {};
 }

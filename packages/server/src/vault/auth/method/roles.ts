@@ -63,7 +63,7 @@ export function createRoles<T>({
       const before = find(call.store, name);
       const record: RoleRecord = {
         settings: readSettings(settings, call.fields, before?.settings),
-        token: readTokenSettings(call.fields, before?.token),
+        token: readTokenSettings(call, before?.token),
       };
       parsed(name, record, parse);
       call.store.write(directory + name, codec, record);

@@ -19,7 +19,7 @@ export function writeUser(passwords: Passwords): Handler {
       const name = nameOf(call);
       const before = findUser(call.store, name);
       if (before === undefined && password === undefined) throw badRequest('missing password');
-      putUser(call.store, name, { token: readTokenSettings(call.fields, before?.token) });
+      putUser(call.store, name, { token: readTokenSettings(call, before?.token) });
       if (password !== undefined) setPassword(call, name, password);
       return {};
     },
@@ -41,7 +41,10 @@ export function writePassword(passwords: Passwords): Handler {
 export function writePolicies(call: Call): Reply {
   const { name, user } = requireUser(call);
   const policies = call.fields.findList('token_policies') ?? call.fields.list('policies');
-  const token = readTokenSettings(createFields({ token_policies: policies }), user.token);
+  const token = readTokenSettings(
+    { ...call, fields: createFields({ token_policies: policies }) },
+    user.token,
+  );
   putUser(call.store, name, { token });
   return {};
 }
