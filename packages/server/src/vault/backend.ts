@@ -125,6 +125,11 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
   /** Runs when the answer is durable, before it is sent: sealing, revoking what others hold. */
   readonly after?: () => void | Promise<void>;
+  /**
+   * Runs last, and only when nothing keeps the answer from leaving: for what must not happen unless the client learns of
+   * it, such as new shares. When it fails, its failure is the answer.
+   */
+  readonly beforeSent?: () => Promise<void>;
   /** What policies say about wrapping does not matter here: the answer is about wrapping itself. */
   readonly unwrappable?: true;
 }

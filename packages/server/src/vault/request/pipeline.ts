@@ -5,6 +5,8 @@ import { RawJson } from '../audit/json-walk.ts';
 import type { AuditRegistry, Copies } from '../audit/registry.ts';
 import type { Handler, PathSpec } from '../backend.ts';
 import type { Core } from '../core.ts';
+import { quotasOf } from '../sys/quota.ts';
+import { createQuotaGuard } from '../sys/quota-guard.ts';
 import { spendUse } from '../tokens/uses.ts';
 import { admit, noFindings, usedToken } from './admit.ts';
 import { exchangeOf, type Outcome } from './exchange.ts';
@@ -28,16 +30,46 @@ export interface PipelineDeps {
 
 export function createPipeline(deps: PipelineDeps): Pipeline {
   const { journal, core, log, registry } = deps;
+  const quotaGuard = createQuotaGuard();
 
   return {
     async answer(request, signal) {
-      const preparation = await prepare(request, signal);
-      const { answer, copies } = await journal.run(decideRequest(request, preparation));
+      const limited = quotaOf(request);
+      if (limited !== undefined && !limited.audited) return renderFault(limited.refusal);
+      const preparation = limited === undefined ? await prepare(request, signal) : undefined;
+      const { answer, copies } = await journal.run(decideRequest(request, preparation, limited?.refusal));
       if (copies !== undefined) await copied(answer, copies);
       await answer.after?.();
+      await finish(answer);
       return answer;
     },
   };
+
+  /**
+   * Before anything else is done for the request. Not audited unless the operator wants it, as in Vault: whoever floods
+   * the server must not fill its audit as well, and nothing is told to them.
+   */
+  function quotaOf(request: Incoming): { readonly refusal: Fault; readonly audited: boolean } | undefined {
+    return journal.peek((turn) => {
+      const quotas = quotasOf(turn);
+      try {
+        quotaGuard.check(quotas, request.path, request.remoteAddress, turn.now);
+        return undefined;
+      } catch (error) {
+        if (!isFault(error)) throw error;
+        return { refusal: error, audited: quotas.config.auditRefusals };
+      }
+    });
+  }
+
+  async function finish(answer: Answer): Promise<void> {
+    try {
+      await answer.beforeSent?.();
+    } catch (error) {
+      answer.body?.fill(0);
+      throw error;
+    }
+  }
 
   /** What was decided is durable, so what follows from it happens; but the answer leaves only if all have their lines. */
   async function copied(answer: Answer, copies: Copies): Promise<void> {
@@ -87,7 +119,11 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     return undefined;
   }
 
-  function decideRequest(request: Incoming, preparation: Preparation | Fault | undefined): Decide<Decided> {
+  function decideRequest(
+    request: Incoming,
+    preparation: Preparation | Fault | undefined,
+    refusal: Fault | undefined,
+  ): Decide<Decided> {
     return (turn) => {
       const before = registry.inForce(turn);
       const findings = noFindings();
@@ -95,6 +131,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       let outcome: Outcome;
       let answer: Answer;
       try {
+        if (refusal !== undefined) throw refusal;
         performed = perform(turn, core, request, preparation, findings);
         outcome = performed.outcome;
         answer = renderReply(performed.reply, request.id, performed.mountType);

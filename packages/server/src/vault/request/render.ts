@@ -13,6 +13,8 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string>>;
   /** Runs when the answer is durable, before it is sent: what must not happen for an unaudited request. */
   readonly after?: () => void | Promise<void>;
+  /** Runs last, and only when nothing keeps the answer from leaving. */
+  readonly beforeSent?: () => Promise<void>;
 }
 
 const json = 'application/json';
@@ -21,7 +23,10 @@ const json = 'application/json';
 export function renderReply(reply: Reply, requestId: string, mountType: string): Answer {
   if (reply.refusal !== undefined) return renderFault(reply.refusal);
   const headers = reply.headers ?? {};
-  const after = reply.after === undefined ? {} : { after: reply.after };
+  const after = {
+    ...(reply.after === undefined ? {} : { after: reply.after }),
+    ...(reply.beforeSent === undefined ? {} : { beforeSent: reply.beforeSent }),
+  };
   if (reply.raw !== undefined) {
     return {
       status: reply.status ?? 200,

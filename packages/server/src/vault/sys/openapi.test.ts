@@ -150,6 +150,24 @@ describe('tools, limits and origins', () => {
     expect((await vault.request('GET', 'sys/quotas/rate-limit/q')).status).toBe(404);
   });
 
+  it('hold for who asks too often, and let others and what must always work through', async () => {
+    const quota = { path: 'secret', rate: 3, interval: '1h' };
+    await vault.request('POST', 'sys/quotas/rate-limit/tight', { body: quota });
+
+    const statuses: number[] = [];
+    for (let index = 0; index < 5; index += 1)
+      statuses.push((await vault.request('GET', 'secret/data/none')).status);
+    const refused = await vault.request('GET', 'secret/data/none');
+
+    expect(statuses).toEqual([404, 404, 404, 429, 429]);
+    expect(refused.body.errors).toEqual(['request path "secret/data/none": rate limit quota exceeded']);
+    expect((await vault.request('GET', 'kv1/none')).status).toBe(404);
+    await vault.request('POST', 'sys/quotas/config', { body: { enable_rate_limit_audit_logging: true } });
+    expect((await vault.request('GET', 'secret/data/none')).status).toBe(429);
+    await vault.request('DELETE', 'sys/quotas/rate-limit/tight');
+    expect((await vault.request('GET', 'secret/data/none')).status).toBe(404);
+  });
+
   it.each([
     ['a path where nothing is', { path: '/not-exist', rate: 1 }],
     ['no rate', { path: 'secret' }],

@@ -18,8 +18,8 @@ const open = { reason: 'the shares are the right; a token may be what nobody has
 
 /**
  * New shares in place of old ones. The keyring is always asked to have them verified; where the client did not ask for
- * it, they are brought back here, once the answer that holds them is written down and before it is sent. So whatever
- * fails, shares are in force that somebody has.
+ * it, they are brought back here, when the answer that holds them is written down and about to leave. So whatever fails,
+ * shares are in force that somebody has.
  */
 export function rekeyPaths(): readonly PathSpec[] {
   return [
@@ -94,7 +94,7 @@ function pathsOf(path: string, target: Target): PathSpec[] {
               ? {
                   data: { nonce: call.fields.text('nonce'), ...told.answer },
                   bare: true,
-                  after: () => told.finish(call.core.sys),
+                  beforeSent: () => told.finish(call.core.sys),
                 }
               : { data: told.data, bare: true },
         }),
