@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Fault, SecretBytes } from '@sallyport/formats';
 import { createVaultClient, tokenLogin, type VaultClient } from '@sallyport/sdk';
 import type { Command, Invocation } from '../../command.ts';
@@ -125,7 +124,7 @@ async function otherVault(
   namesOnly: boolean,
 ): Promise<readonly Found[]> {
   const url = URL.canParse(source) ? new URL(source) : undefined;
-  const path = url?.pathname.replace(/^\/(v1\/)?|\/$/g, '') ?? '';
+  const path = decoded(url?.pathname ?? '').replace(/^\/(v1\/)?|\/$/g, '');
   if (url === undefined || path === '') {
     throw new Fault(
       'invalid',
@@ -142,12 +141,12 @@ async function otherVault(
   const client = createVaultClient({
     address: url.origin,
     login: tokenLogin(token),
-    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    ca: caFile === undefined ? undefined : readFile(caFile).toString('utf8'),
   });
   token.wipe();
   const done = invocation.out.progress(`reading from ${url.origin}`);
   try {
-    return await all(client, decodeURIComponent(path), { versions: invocation.on('versions'), namesOnly });
+    return await all(client, path, { versions: invocation.on('versions'), namesOnly });
   } finally {
     done();
     await client.close();
@@ -162,4 +161,13 @@ async function all(
   const found: Found[] = [];
   for await (const each of walkSecrets(client, path, options)) found.push(each);
   return found;
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // No path: what is said about it fits.
+    return '';
+  }
 }
