@@ -4,7 +4,14 @@ import { renewToken } from '../../tokens/renew.ts';
 import { revokeOrphaning, revokeToken } from '../../tokens/tokens.ts';
 import { callerOf, createFromRole, createOrphan, createToken } from './create.ts';
 import { describeToken } from './lookup.ts';
-import { listedTokens, type Subject, subjectByAccessor, subjectByToken, subjectSelf } from './of-request.ts';
+import {
+  listedTokens,
+  type Subject,
+  subjectByAccessor,
+  subjectByToken,
+  subjectSelf,
+  subjectToShow,
+} from './of-request.ts';
 import { deleteRole, hasRole, listRoles, readRole, writeRole } from './roles.ts';
 
 type Find = (call: Call) => Subject;
@@ -115,12 +122,12 @@ export const tokenBackend: Backend = {
       pattern: 'lookup',
       synopsis: 'Shows a token.',
       fields: tokenField,
-      on: { update: lookup(subjectByToken), read: lookup(subjectByToken) },
+      on: { update: lookup(subjectToShow), read: lookup(subjectToShow) },
     },
     {
       pattern: 'lookup/:token',
       synopsis: 'Shows a token.',
-      on: { read: lookup(subjectByToken), update: lookup(subjectByToken) },
+      on: { read: lookup(subjectToShow), update: lookup(subjectToShow) },
     },
     {
       pattern: 'lookup-self',

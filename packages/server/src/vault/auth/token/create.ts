@@ -66,7 +66,7 @@ function make(call: Call, role: TokenRole | undefined, orphan: boolean): Reply {
     explicitMaxTtl,
     period,
     renewable: type === 'service' && fields.boolean('renewable', true) && (role?.renewable ?? true),
-    boundCidrs: role?.boundCidrs ?? [],
+    boundCidrs: boundCidrsOf(role, parent),
     environments: environmentsOf(call, parent),
     ...(chosen === undefined ? {} : { chosen }),
   };
@@ -107,6 +107,11 @@ function periodOf(call: Call, sudo: boolean): number {
   const period = call.fields.seconds('period', 0);
   if (period !== 0 && !sudo) throw badRequest('root or sudo privileges required to create periodic token');
   return period;
+}
+
+/** Of the role, if it says so; else who is bound to a place cannot make a token for elsewhere. */
+function boundCidrsOf(role: TokenRole | undefined, parent: TokenEntry): readonly string[] {
+  return role === undefined || role.boundCidrs.length === 0 ? parent.boundCidrs : role.boundCidrs;
 }
 
 /** A child reaches no environment that its parent does not. */

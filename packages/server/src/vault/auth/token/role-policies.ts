@@ -30,14 +30,13 @@ function ofParent(
   addDefault: boolean,
 ): readonly string[] {
   const own = caller.token.policies;
-  if (asked.length === 0) return own.includes('root') ? ['root'] : withDefault(own, addDefault);
-  if (!caller.isRoot && !sudo) {
-    const beyond = asked.find((name) => !own.includes(name) && name !== 'default');
-    if (beyond !== undefined) throw badRequest('child policies must be subset of parent');
-    // `default` is not handed on by who does not have it.
-    return withDefault(asked, addDefault && own.includes('default'));
-  }
-  return asked.includes('root') ? ['root'] : withDefault(asked, addDefault);
+  const free = caller.isRoot || sudo;
+  // `default` is not handed on by who does not have it.
+  const add = addDefault && (free || own.includes('default'));
+  if (asked.length === 0) return own.includes('root') ? ['root'] : withDefault(own, add);
+  if (!free && asked.some((name) => !own.includes(name)))
+    throw badRequest('child policies must be subset of parent');
+  return asked.includes('root') ? ['root'] : withDefault(asked, add);
 }
 
 function ofRole(
