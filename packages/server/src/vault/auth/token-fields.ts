@@ -27,10 +27,10 @@ const defaults: TokenSettings = {
 
 /**
  * Reads the settings of a role; what is absent stays as it was. The names without `token_` are those of old clients.
- * Tokens belong to the environment of the login method unless the role names others, which its writer has to reach.
+ * Tokens belong to the environment of the login method; one of the whole installation may give tokens for some only.
  */
 export function readTokenSettings(
-  { fields, caller }: Pick<Call, 'fields' | 'caller'>,
+  { fields, caller, mount }: Pick<Call, 'fields' | 'caller' | 'mount'>,
   before: TokenSettings = defaults,
 ): TokenSettings {
   const asked = fields.text('token_type', before.type) || 'default';
@@ -48,7 +48,7 @@ export function readTokenSettings(
     environments: fields.findList('token_environments') ?? before.environments,
     type,
   };
-  requireEnvironments(caller, settings.environments);
+  requireEnvironments(caller, mount, settings.environments);
   checkCidrs(settings.boundCidrs, 'token_bound_cidrs');
   if (settings.numUses < 0) throw badRequest('token_num_uses cannot be negative');
   if (settings.maxTtl !== 0 && settings.ttl > settings.maxTtl)
@@ -82,7 +82,7 @@ export const tokenFieldDocs: Readonly<Record<string, FieldDoc>> = {
   token_bound_cidrs: { type: 'list', doc: 'From where a token can be used.' },
   token_environments: {
     type: 'list',
-    doc: 'Environments the tokens reach, when these are not that of the mount.',
+    doc: 'Environments the tokens reach, where the login method belongs to the whole installation.',
   },
   token_no_default_policy: { type: 'boolean', doc: 'Leaves the policy "default" out.' },
   token_type: { type: 'string', doc: '`service`, `batch` or `default`.' },

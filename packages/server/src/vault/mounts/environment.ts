@@ -35,12 +35,24 @@ export function requireReach(caller: Caller | undefined, environment: string): v
   if (!reaches(caller, environment)) throw permissionDenied();
 }
 
-/** As `requireReach` for each of a list that somebody wrote, whose names are checked as well. */
-export function requireEnvironments(caller: Caller | undefined, environments: readonly string[]): void {
+/**
+ * Checks the environments that a role of `mount` names for its tokens. A method of one environment gives tokens for that
+ * one: who administers it would else reach others through it.
+ */
+export function requireEnvironments(
+  caller: Caller | undefined,
+  mount: Mount,
+  environments: readonly string[],
+): void {
   for (const environment of environments) {
     if (environment !== everywhere && !name.test(environment)) {
       throw badRequest(
         `expected environments such as "shop/prod", got ${JSON.stringify(environment.slice(0, 130))}`,
+      );
+    }
+    if (mount.environment !== systemEnvironment && environment !== mount.environment) {
+      throw badRequest(
+        `expected only ${mount.environment}, which this login method belongs to, got ${environment}`,
       );
     }
     requireReach(caller, environment);

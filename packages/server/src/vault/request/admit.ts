@@ -4,7 +4,7 @@ import type { Core } from '../core.ts';
 import { cidrsContain } from '../credentials/cidr.ts';
 import { noHandler, permissionDenied, unsupportedOperation, unsupportedPath } from '../errors.ts';
 import { createFields } from '../fields.ts';
-import { scopeOfEnvironment, systemEnvironment } from '../mounts/mount.ts';
+import { type Mount, scopeOfEnvironment, systemEnvironment } from '../mounts/mount.ts';
 import { below } from '../records.ts';
 import type { TokenEntry } from '../tokens/entry.ts';
 import { accessorOf } from '../tokens/secret.ts';
@@ -63,7 +63,7 @@ export function admit(turn: Turn, core: Core, request: Incoming, findings: Findi
   if (!open && caller === undefined) throw permissionDenied();
   if (request.help) return help(turn, core, request, route, caller);
   if (route === undefined) {
-    requireAllowed(caller, request, findings, { environment: systemEnvironment, verb: verbOf(request) });
+    requireAllowed(caller, request, findings, { mount: undefined, verb: verbOf(request) });
     throw noHandler(request.path);
   }
 
@@ -71,9 +71,8 @@ export function admit(turn: Turn, core: Core, request: Incoming, findings: Findi
   if (call.verb === 'update' && route.spec?.exists !== undefined && !route.spec.exists(call))
     call = { ...call, verb: 'create' };
   findings.verb = call.verb;
-  const { environment } = route.mount;
   if (!open) {
-    const { sudo } = requireAllowed(caller, request, findings, { environment, verb: call.verb });
+    const { sudo } = requireAllowed(caller, request, findings, { mount: route.mount, verb: call.verb });
     if (route.spec?.sudo && !sudo) {
       findings.allowed = false;
       throw permissionDenied();
@@ -89,13 +88,12 @@ function requireAllowed(
   caller: Caller | undefined,
   request: Incoming,
   findings: Findings,
-  asked: { readonly environment: string; readonly verb: Verb },
+  asked: { readonly mount: Mount | undefined; readonly verb: Verb },
 ): { readonly sudo: boolean } {
   if (caller === undefined) throw permissionDenied();
-  const { environment, verb } = asked;
-  const { environments } = caller.token;
-  const reachable =
-    environment === systemEnvironment || environments.includes('*') || environments.includes(environment);
+  const { mount, verb } = asked;
+  const environment = mount?.environment ?? systemEnvironment;
+  const reachable = mayReach(caller, mount);
   const verdict = caller.acl.check({
     operation: verb,
     path: verb === 'list' ? `${request.path}/` : request.path,
@@ -107,6 +105,17 @@ function requireAllowed(
   if (!reachable) throw permissionDenied();
   if (!verdict.allowed) throw permissionDenied();
   return verdict;
+}
+
+/**
+ * A token stays in its environments. A login method of the whole installation gives tokens for any of them, so whoever
+ * changes what it believes, a role, a password, a key, has to reach all.
+ */
+function mayReach(caller: Caller, mount: Mount | undefined): boolean {
+  const { environments } = caller.token;
+  if (mount === undefined || environments.includes('*')) return true;
+  if (mount.environment !== systemEnvironment) return environments.includes(mount.environment);
+  return mount.kind !== 'auth' || mount.type === 'token';
 }
 
 function help(
