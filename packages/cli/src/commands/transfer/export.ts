@@ -26,7 +26,7 @@ export const secretExport: Command = {
   },
   examples: [
     'sally secret export --mount secret --out secrets.age',
-    'sally secret export --mount secret/team --out team.age --versions --recipient age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj',
+    'sally secret export --mount secret/team --out team.age --versions --recipient "$(cat ops.pub)"',
   ],
   run: async (invocation) => {
     const { out, flag, flags, on } = invocation;
