@@ -21,6 +21,7 @@ export function writeRole(call: Call): Reply {
   const { fields } = call;
   put(call, before, {
     name,
+    uid: before?.uid ?? call.core.uuid(),
     roleId: fields.text('role_id') || before?.roleId || call.core.uuid(),
     bindSecretId: fields.boolean('bind_secret_id', before?.bindSecretId ?? true),
     localSecretIds: fields.boolean('local_secret_ids', before?.localSecretIds ?? false),

@@ -7,6 +7,8 @@ import { describeTokenSettings, type TokenSettings } from '../token-fields.ts';
 /** A program that signs in with two halves: a role id, which is no secret, and a secret id. */
 export interface AppRole {
   readonly name: string;
+  /** Which role this is, also under another role id; never that of a role that was deleted. */
+  readonly uid: string;
   readonly roleId: string;
   readonly bindSecretId: boolean;
   readonly localSecretIds: boolean;

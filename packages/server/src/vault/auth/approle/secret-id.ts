@@ -28,7 +28,7 @@ const directory = (role: AppRole): string => `secret-id/${role.name}/`;
 /** The accessor, in the shape of a UUID, which clients expect: 122 bits of a keyed hash of mount, role and id. */
 export function secretIdAccessor(key: KeyObject, mountId: string, role: AppRole, secretId: string): string {
   const hash = createHmac('sha256', key)
-    .update(`secret-id\0${mountId}\0${role.roleId}\0`)
+    .update(`secret-id\0${mountId}\0${role.uid}\0`)
     .update(secretId)
     .digest('hex');
   return [
