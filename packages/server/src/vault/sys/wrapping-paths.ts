@@ -45,7 +45,9 @@ function wrap(call: Call): Reply {
   if (call.request.wrapSeconds === undefined) {
     throw badRequest('endpoint requires response wrapping to be used');
   }
-  return { data: call.fields.raw, flat: true };
+  const { bodyBytes } = call.request;
+  // The bytes as they came: what is wrapped comes out as it went in, numbers of many digits too.
+  return { data: bodyBytes.length === 0 ? call.fields.raw : new RawJson(Buffer.from(bodyBytes)) };
 }
 
 function unwrap(call: Call): Reply {
