@@ -35,10 +35,10 @@ export function consumersOf({ declared, services }: SecretRow): readonly string[
   return [...new Set([...declared.consumers, ...services])];
 }
 
-/** Those whom it is said to be for and those who read it, each once. */
+/** Those whom it is said to be for and those who read it, each name once: a service may sign in in two ways. */
 export function usersOf(row: SecretRow): readonly string[] {
   const consumers = consumersOf(row);
-  return [...consumers, ...unknownReaders(row, consumers).map(({ reader }) => reader.name)];
+  return [...new Set([...consumers, ...unknownReaders(row, consumers).map(({ reader }) => reader.name)])];
 }
 
 /** Readers that nobody declared. Where nobody declared anything, everybody is unknown. */
