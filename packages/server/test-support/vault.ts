@@ -18,7 +18,7 @@ import type { Sys } from '../src/vault/sys/ports.ts';
 import type { SealControl } from '../src/vault/sys/sealed.ts';
 import { openVault as openServed, type Vault } from '../src/vault/vault.ts';
 import { openTestDb, type TestDb } from './database.ts';
-import { type FixedClock, fixedClock, silentLog } from './fakes.ts';
+import { type FixedClock, silentLog } from './fakes.ts';
 
 export interface TestVault {
   readonly vault: Vault;
@@ -66,7 +66,7 @@ export async function openVault(
     ...vaultMigrations,
   ]);
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-vault-'));
-  const clock = fixedClock();
+  const clock = runningClock();
   const [db, random] = [testDb.db, systemRandom];
   const ids = createIds({ clock: systemClock, random });
   const audit = createAudit({ clock: systemClock, ids });
@@ -182,6 +182,23 @@ const noDevices: AuditSettings = {
 
 /** What a test does not say about sealing fails when it is asked. */
 const notSealable = {} as SealControl;
+
+/**
+ * A wall clock that runs at the pace of the steady one and moves further when told to: the journal takes the later of the
+ * two, so one that stood still would fall behind while a test runs.
+ */
+function runningClock(): FixedClock {
+  let offset = Date.parse('2026-01-02T03:04:05.000Z') - performance.now();
+  return {
+    now: () => new Date(performance.now() + offset),
+    advance: (milliseconds) => {
+      offset += milliseconds;
+    },
+    set: (time) => {
+      offset = time.getTime() - performance.now();
+    },
+  };
+}
 
 function byType(backends: readonly Backend[]): ReadonlyArray<readonly [string, Backend]> {
   return backends.map((backend) => [backend.type, backend]);
