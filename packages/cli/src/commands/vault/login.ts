@@ -10,23 +10,31 @@ import {
   userpassLogin,
 } from '@sallyport/sdk';
 import type { Command, Invocation } from '../../command.ts';
+import { connect } from '../../connect.ts';
 import { readSecret } from '../../input.ts';
 import { dataOf, tell, textOf, textsOf } from './answers.ts';
 import { vaultAddress, withVault } from './connect.ts';
 import { savedVaultToken, saveVaultToken } from './token-store.ts';
 
-const methods = ['token', 'userpass', 'approle', 'jwt', 'kubernetes'];
+const methods = ['sallyport', 'token', 'userpass', 'approle', 'jwt', 'kubernetes'];
 
 export const vaultLogin: Command = {
   name: ['vault', 'login'],
   summary: 'sign in to the secrets store and keep the token, readable by you only',
   more: [
-    'Token, password, secret id and JWT come from standard input or are asked for. Without a login, commands use',
-    'VAULT_TOKEN, or sign in by themselves as SALLYPORT_VAULT_AUTH says: jwt, github, gitlab, kubernetes or approle, with',
-    'SALLYPORT_VAULT_ROLE, SALLYPORT_VAULT_MOUNT and what the method needs; that token ends with the command.',
+    'Whoever is signed in by sally login needs nothing else: the method sallyport gives a token with the same rights on',
+    'secrets, for an hour at most. Else token, password, secret id and JWT come from standard input or are asked for.',
+    'Without a login, commands use VAULT_TOKEN, or sign in by themselves as SALLYPORT_VAULT_AUTH says: jwt, github, gitlab,',
+    'kubernetes or approle, with SALLYPORT_VAULT_ROLE, SALLYPORT_VAULT_MOUNT and what the method needs; that token ends',
+    'with the command.',
   ],
   flags: {
-    method: { type: 'string', short: 'm', value: 'METHOD', doc: `${methods.join(', ')}; default token` },
+    method: {
+      type: 'string',
+      short: 'm',
+      value: 'METHOD',
+      doc: `${methods.join(', ')}; default sallyport where you are signed in, else token`,
+    },
     path: {
       type: 'string',
       value: 'MOUNT',
@@ -39,6 +47,7 @@ export const vaultLogin: Command = {
   },
   examples: [
     'sally vault login',
+    'sally vault login --method token < token.txt',
     'sally vault login --method userpass --user ada',
     'sally vault login --method approle --role 7f1c6a1e < secret-id.txt',
     'sally vault login --method jwt --role ci --jwt-file /run/secrets/jwt --no-store',
@@ -78,7 +87,7 @@ export const vaultLogin: Command = {
 
 async function sourceOf(invocation: Invocation): Promise<LoginSource> {
   const { flag } = invocation;
-  const method = flag('method') ?? 'token';
+  const method = flag('method') ?? (isSignedIn(invocation) ? 'sallyport' : 'token');
   const mount = flag('path');
   const need = (name: string): string => {
     const value = flag(name);
@@ -87,6 +96,8 @@ async function sourceOf(invocation: Invocation): Promise<LoginSource> {
   };
   const file = flag('jwt-file');
   switch (method) {
+    case 'sallyport':
+      return tokenLogin(await exchanged(invocation));
     case 'token':
       return tokenLogin(await readSecret('token'));
     case 'userpass':
@@ -106,6 +117,30 @@ async function sourceOf(invocation: Invocation): Promise<LoginSource> {
         `expected --method to be one of ${methods.join(', ')}, got '${method}'`,
       );
   }
+}
+
+/** At this very address: a token of one server is not shown to another. */
+function isSignedIn(invocation: Invocation): boolean {
+  const { token, address } = invocation.settings;
+  return token !== undefined && vaultAddress(invocation) === address;
+}
+
+async function exchanged(invocation: Invocation): Promise<SecretBytes> {
+  const { address } = invocation.settings;
+  const asked = vaultAddress(invocation);
+  if (asked !== address) {
+    throw new Fault('invalid', 'cli.usage', `expected the server of sally login, ${address}, got ${asked}`, {
+      hint: 'choose another --method, or sign in there with sally login',
+    });
+  }
+  const { token } = await connect(invocation).transport.json<{ token: string }>(
+    'POST',
+    '/api/secrets/token',
+    {
+      body: {},
+    },
+  );
+  return SecretBytes.fromUtf8(token);
 }
 
 export const vaultLogout: Command = {

@@ -53,6 +53,8 @@ function taken(path: string, by: string): Fault {
     'precondition',
     'vault.mount_taken',
     `expected versioned secrets of this environment at ${path}, found ${by}`,
-    { hint: 'move the other mount away (vault secrets move), then try again' },
+    {
+      hint: 'move the other mount away (vault secrets move), then try again: the right one is made by itself',
+    },
   );
 }

@@ -49,7 +49,8 @@ export function createSignIn(deps: {
       const mount = makeSignInMount(turn);
       if (mount === undefined) throw pathTaken();
       const { policy, environments } = rightsIn(ownMounts(turn));
-      if (findPolicy(turn, policy.name)?.text !== policy.text) putPolicy(turn, { name: policy.name, text: policy.text });
+      if (findPolicy(turn, policy.name)?.text !== policy.text)
+        putPolicy(turn, { name: policy.name, text: policy.text });
       const path = `${mount.path}login`;
       const issued = issueLogin(turn, core, mount, path, {
         displayName: by.name,
