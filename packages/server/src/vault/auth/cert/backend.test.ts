@@ -244,6 +244,13 @@ describe('the login with a certificate', () => {
     expect((await vault.get('secret/data/a', token)).status).toBe(403);
   });
 
+  it('shows a role under its own name where it has no other', async () => {
+    await mounted('named', ['web', {}], ['shop', { display_name: 'the shop' }]);
+
+    expect((await vault.get('auth/named/certs/web')).body.data.display_name).toBe('web');
+    expect((await vault.get('auth/named/certs/shop')).body.data.display_name).toBe('the shop');
+  });
+
   it('gives the alias metadata for policies where the mount says so', async () => {
     await mounted('telling', ['web', {}]);
     const warned = await vault.post('auth/telling/config', {

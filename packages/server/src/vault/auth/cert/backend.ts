@@ -1,5 +1,6 @@
-import { type Backend, type Handler, prepared } from '../../backend.ts';
+import { type Backend, type Call, type Handler, prepared, type Reply } from '../../backend.ts';
 import type { Gate } from '../method/gate.ts';
+import { nameOf } from '../method/roles.ts';
 import { docsOf } from '../method/settings.ts';
 import { tokenFieldDocs } from '../token-fields.ts';
 import { readConfig, writeConfig } from './config.ts';
@@ -12,6 +13,12 @@ const writeRole: Handler = prepared<Reader>({
   prepare: () => loadReader(),
   decide: (call, reader) => roles.write(call, reader.parseRole),
 });
+
+/** The name of the role is how its tokens are called where nothing else is said; clients look for it here. */
+function readRole(call: Call): Reply {
+  const shown = roles.shown(call);
+  return { data: { ...shown, display_name: shown['display_name'] || nameOf(call) } };
+}
 
 /** `auth/cert`: programs that sign in with the certificate of their TLS connection. */
 export function createCertBackend(gate: Gate): Backend {
@@ -31,7 +38,7 @@ export function createCertBackend(gate: Gate): Backend {
         synopsis: 'A role: which certificates sign in, and what they may do then.',
         fields: { ...docsOf(roleSettings), ...tokenFieldDocs },
         exists: roles.has,
-        on: { read: roles.read, update: writeRole, delete: roles.remove },
+        on: { read: readRole, update: writeRole, delete: roles.remove },
       },
       { pattern: 'crls', synopsis: 'Lists revocation lists.', on: { list: listCrls } },
       {

@@ -21,6 +21,8 @@ export interface Roles<T> {
   /** The role in the method's own form, read once for each version of it. */
   parsed(name: string, record: RoleRecord, parse: ParseRole<T>): T;
   write(call: Call, parse: ParseRole<T>): Reply;
+  /** Its settings and those of its tokens; throws `404` where there is none. */
+  shown(call: Call): JsonObject;
   read(call: Call): Reply;
   remove(call: Call): Reply;
   list(call: Call): Reply;
@@ -54,6 +56,12 @@ export function createRoles<T>({
     return role;
   }
 
+  function shown(call: Call): JsonObject {
+    const record = find(call.store, nameOf(call));
+    if (record === undefined) throw nothingHere();
+    return { ...record.settings, ...describeTokenSettings(record.token) };
+  }
+
   return {
     find,
     parsed,
@@ -69,11 +77,8 @@ export function createRoles<T>({
       call.store.write(directory + name, codec, record);
       return {};
     },
-    read(call) {
-      const record = find(call.store, nameOf(call));
-      if (record === undefined) throw nothingHere();
-      return { data: { ...record.settings, ...describeTokenSettings(record.token) } };
-    },
+    shown,
+    read: (call) => ({ data: shown(call) }),
     remove(call) {
       call.store.delete(directory + nameOf(call));
       return {};
