@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Random } from '#platform';
 import type { Backend } from './backend.ts';
 import type { Readers } from './inventory/readers.ts';
+import type { KeyedHash } from './keyed-hash.ts';
 import type { AuditDevices, Sys } from './sys/ports.ts';
 
 /** What the core lends to handlers. Nothing in it is state of a request. */
@@ -10,7 +11,7 @@ export interface Core {
   /** A random UUID (version 4), as Vault names things. */
   uuid(): string;
   /** What tokens are hashed with; see tokens/secret.ts. */
-  readonly tokenKey: KeyObject;
+  readonly tokenKey: KeyedHash;
   /** What values are fingerprinted with; see environments/fingerprints.ts. */
   readonly fingerprintKey: KeyObject;
   /** Where reads of secrets are noted, for the inventory. */

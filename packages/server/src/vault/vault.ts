@@ -12,6 +12,7 @@ import { auditSaltPath, fingerprintKeyPath, firstStart, mountSecret, tokenKeyPat
 import { createInventory, type Inventory } from './inventory/inventory.ts';
 import { createReaders } from './inventory/readers.ts';
 import { createSightings, type Sightings } from './inventory/sightings.ts';
+import { createKeyedHash } from './keyed-hash.ts';
 import { createAsk } from './native/ask.ts';
 import { createNativeSecrets, type NativeSecrets } from './native/secrets.ts';
 import { createSignIn, type NativeSignIn } from './native/sign-in.ts';
@@ -82,7 +83,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
   const core: Core = {
     random,
     uuid: randomUUID,
-    tokenKey: createSecretKey(tokenKey),
+    tokenKey: createKeyedHash(tokenKey),
     fingerprintKey: createSecretKey(fingerprintKey),
     readers: createReaders(),
     backends: engines,
@@ -153,6 +154,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
       engines.transit.wipe();
       await engines.transit.close();
       await registry.close();
+      core.tokenKey.wipe();
     },
   };
 }

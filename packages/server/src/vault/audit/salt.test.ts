@@ -53,6 +53,6 @@ describe('the hash of an audit device', () => {
   });
 
   it('refuses a salt of another size', () => {
-    expect(() => createAuditSalt(new Uint8Array(31))).toThrow('expected a salt of 32 bytes, got 31');
+    expect(() => createAuditSalt(new Uint8Array(31))).toThrow('expected a key of 32 bytes, got 31');
   });
 });

@@ -1,5 +1,5 @@
-import { createHmac, type KeyObject } from 'node:crypto';
 import type { Random } from '#platform';
+import type { KeyedHash } from '../keyed-hash.ts';
 
 /** As Vault's, so that scanners for leaked secrets know them. */
 const prefixes = { service: 'hvs.', batch: 'hvb.' } as const;
@@ -15,7 +15,7 @@ export function newToken(random: Random, type: keyof typeof prefixes): string {
  * The accessor of a token: 144 bits of a keyed hash. It finds the entry and does not lead back to the token, so the
  * database never holds anything a token could be guessed from, not even a short one that somebody chose.
  */
-export function accessorOf(key: KeyObject, token: string): string | undefined {
+export function accessorOf(key: KeyedHash, token: string): string | undefined {
   if (token.length === 0 || token.length > maxTokenLength) return undefined;
-  return createHmac('sha256', key).update('accessor\0').update(token).digest('base64url').slice(0, 24);
+  return key.text(`accessor\0${token}`, 'base64url').slice(0, 24);
 }

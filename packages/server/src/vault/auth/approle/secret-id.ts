@@ -1,7 +1,7 @@
-import { createHmac, type KeyObject } from 'node:crypto';
 import type { Call, Records } from '../../backend.ts';
 import { cidrsContain } from '../../credentials/cidr.ts';
 import type { JsonObject } from '../../fields.ts';
+import type { KeyedHash } from '../../keyed-hash.ts';
 import { jsonCodec } from '../../records.ts';
 import type { AppRole } from './role.ts';
 
@@ -26,11 +26,8 @@ const codec = jsonCodec<SecretId>(true);
 const directory = (role: AppRole): string => `secret-id/${role.name}/`;
 
 /** The accessor, in the shape of a UUID, which clients expect: 122 bits of a keyed hash of mount, role and id. */
-export function secretIdAccessor(key: KeyObject, mountId: string, role: AppRole, secretId: string): string {
-  const hash = createHmac('sha256', key)
-    .update(`secret-id\0${mountId}\0${role.uid}\0`)
-    .update(secretId)
-    .digest('hex');
+export function secretIdAccessor(key: KeyedHash, mountId: string, role: AppRole, secretId: string): string {
+  const hash = key.text(`secret-id\0${mountId}\0${role.uid}\0${secretId}`, 'hex');
   return [
     hash.slice(0, 8),
     hash.slice(8, 12),
