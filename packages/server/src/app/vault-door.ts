@@ -15,9 +15,9 @@ export function createVaultDoor({ listener, log }: Ground, control: SealControl)
   const handle = createHandler({
     control,
     pipeline: {
-      answer: async (request, signal) => {
+      answer: async (request, deadline) => {
         if (current === undefined) throw new Fault('unavailable', 'journal.closed', 'Vault is sealed');
-        return await current.pipeline.answer(request, signal);
+        return await current.pipeline.answer(request, deadline);
       },
     },
     log,

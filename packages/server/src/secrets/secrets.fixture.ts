@@ -108,7 +108,7 @@ export async function openSecrets(): Promise<SecretsFixture> {
           remotePort: 1,
           certificate: undefined,
         },
-        new AbortController().signal,
+        () => new AbortController().signal,
       ),
     rootToken: () => records.vault.makeRootToken(),
     async reopen() {

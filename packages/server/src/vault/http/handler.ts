@@ -24,8 +24,7 @@ export function createHandler(deps: HandlerDeps) {
   const { pipeline, log } = deps;
 
   return async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const abort = new AbortController();
-    const deadline = setTimeout(() => abort.abort(slow()), answerSeconds * 1000);
+    const deadline = createDeadline();
     let body: Buffer | undefined;
     const id = deps.requestId();
     try {
@@ -38,16 +37,33 @@ export function createHandler(deps: HandlerDeps) {
       const always = answerSealed(deps.control, request);
       send(
         response,
-        always === undefined ? await pipeline.answer(request, abort.signal) : plain(await always),
+        always === undefined ? await pipeline.answer(request, deadline.signal) : plain(await always),
         message,
       );
     } catch (error) {
       const fault = isFault(error) ? error : unexpected(error, id, log);
       send(response, renderFault(fault), message);
     } finally {
-      clearTimeout(deadline);
+      deadline.over();
       body?.fill(0);
     }
+  };
+}
+
+/** Made when somebody asks: a controller and a timer for each request would cost as much as its routing. */
+function createDeadline() {
+  let timer: NodeJS.Timeout | undefined;
+  let abort: AbortController | undefined;
+  return {
+    signal(): AbortSignal {
+      if (abort === undefined) {
+        const made = new AbortController();
+        timer = setTimeout(() => made.abort(slow()), answerSeconds * 1000);
+        abort = made;
+      }
+      return abort.signal;
+    },
+    over: () => clearTimeout(timer),
   };
 }
 

@@ -17,8 +17,11 @@ import { findRoute } from './route.ts';
 
 export interface Pipeline {
   /** Answers, whatever the request is; rejects only when it could not be audited or the server is sealed. */
-  answer(request: Incoming, signal: AbortSignal): Promise<Answer>;
+  answer(request: Incoming, deadline: Deadline): Promise<Answer>;
 }
+
+/** The signal of a request's deadline, whose clock runs from the first call on: most requests prepare nothing. */
+export type Deadline = () => AbortSignal;
 
 export interface PipelineDeps {
   readonly journal: Journal;
@@ -33,10 +36,10 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   const quotaGuard = createQuotaGuard();
 
   return {
-    async answer(request, signal) {
+    async answer(request, deadline) {
       const limited = quotaOf(request);
       if (limited !== undefined && !limited.audited) return renderFault(limited.refusal);
-      const preparation = limited === undefined ? await prepare(request, signal) : undefined;
+      const preparation = limited === undefined ? await prepare(request, deadline) : undefined;
       const { answer, copies } = await journal.run(decideRequest(request, preparation, limited?.refusal));
       if (copies !== undefined) await copied(answer, copies);
       await answer.after?.();
@@ -83,8 +86,8 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   }
 
   /** Does what is slow before the turn, and only for whoever may ask for it. */
-  async function prepare(request: Incoming, signal: AbortSignal): Promise<Preparation | Fault | undefined> {
-    const begun = await begin(request, signal);
+  async function prepare(request: Incoming, deadline: Deadline): Promise<Preparation | Fault | undefined> {
+    const begun = await begin(request, deadline);
     if (begun === undefined) return undefined;
     try {
       return { handler: begun.handler, value: await begun.value };
@@ -95,7 +98,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   }
 
   /** Begins within the look at the state: what a preparation reads, it reads before it waits for the first time. */
-  async function begin(request: Incoming, signal: AbortSignal): Promise<Begun | undefined> {
+  async function begin(request: Incoming, deadline: Deadline): Promise<Begun | undefined> {
     for (let round = 0; round < 3; round += 1) {
       try {
         return journal.peek((turn) => {
@@ -104,7 +107,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
           if (route?.spec === undefined || !hasPreparation(route.spec)) return undefined;
           const { call, handler } = admit(turn, core, request, noFindings());
           if (handler === undefined || typeof handler === 'function') return undefined;
-          return { handler, value: (async () => await handler.prepare(call, signal))() };
+          return { handler, value: (async () => await handler.prepare(call, deadline()))() };
         });
       } catch (error) {
         if (error instanceof Error && error.name === 'ScopeNotOpen' && 'scope' in error) {
