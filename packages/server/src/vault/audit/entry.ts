@@ -33,17 +33,9 @@ export function createEntryFormat(options: EntryOptions): EntryFormat {
   const { salt } = options;
   const data = createDataHasher(salt);
   const parts = createParts(options);
-  let lastTime = Number.NaN;
-  let lastTimeText = '';
-
-  /** RFC 3339. Lines come in crowds: the text of a millisecond is made once. */
-  function time(milliseconds: number): string {
-    if (milliseconds !== lastTime) {
-      lastTimeText = new Date(milliseconds).toISOString();
-      lastTime = milliseconds;
-    }
-    return lastTimeText;
-  }
+  // One each: all requests of a batch have one time, and their answers a later one.
+  const requestTime = timeTexts();
+  const responseTime = timeTexts();
 
   function dataOf(value: unknown, clearKeys: ReadonlySet<string> | undefined, elide: boolean): DataPart {
     if (value === undefined || value === null) return '';
@@ -62,8 +54,8 @@ export function createEntryFormat(options: EntryOptions): EntryFormat {
       ? countedList(response?.data, (rest) => dataOf(rest, request.mount?.clearResponseKeys, false))
       : dataOf(response?.data, request.mount?.clearResponseKeys, elide);
     return [
-      `{"time":"${time(exchange.requestTime)}","type":"request",${head}${error}}\n`,
-      `{"time":"${time(exchange.responseTime)}","type":"response",${head},"response":${parts.response(exchange, responseData)}${error}}\n`,
+      `{"time":"${requestTime(exchange.requestTime)}","type":"request",${head}${error}}\n`,
+      `{"time":"${responseTime(exchange.responseTime)}","type":"response",${head},"response":${parts.response(exchange, responseData)}${error}}\n`,
     ];
   }
 
@@ -83,6 +75,19 @@ export function createEntryFormat(options: EntryOptions): EntryFormat {
       }
       return { request: Buffer.from(request, 'latin1'), response: Buffer.from(response, 'latin1') };
     },
+  };
+}
+
+/** RFC 3339. Lines come in crowds: the text of a millisecond is made once. */
+function timeTexts(): (milliseconds: number) => string {
+  let last = Number.NaN;
+  let text = '';
+  return (milliseconds) => {
+    if (milliseconds !== last) {
+      text = new Date(milliseconds).toISOString();
+      last = milliseconds;
+    }
+    return text;
   };
 }
 

@@ -33,15 +33,20 @@ export function writeMounts(turn: Turn, mounts: readonly Mount[]): void {
 function tableOf(mounts: readonly Mount[]): MountTable {
   const byPath = new Map(mounts.map((mount) => [mount.path, mount]));
   const byAccessor = new Map(mounts.map((mount) => [mount.accessor, mount]));
+  const longest = Math.max(0, ...mounts.map((mount) => mount.path.length));
   return {
     mounts,
     at: (path) => byPath.get(path),
     byAccessor: (accessor) => byAccessor.get(accessor),
     find(path) {
-      // From the longest beginning down; a mount's own path without its slash is the mount, too.
-      const whole = byPath.get(`${path}/`);
+      // From the longest beginning that could be one down; a mount's own path without its slash is the mount, too.
+      const whole = path.length < longest ? byPath.get(`${path}/`) : undefined;
       if (whole !== undefined) return whole;
-      for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+      for (
+        let slash = path.lastIndexOf('/', longest - 1);
+        slash > 0;
+        slash = path.lastIndexOf('/', slash - 1)
+      ) {
         const mount = byPath.get(path.slice(0, slash + 1));
         if (mount !== undefined) return mount;
       }

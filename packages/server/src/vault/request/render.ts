@@ -64,9 +64,20 @@ export function envelope(reply: Reply, requestId: string, mountType: string): Bu
   const flat = reply.flat && data !== undefined && !(data instanceof RawJson) ? flatFields(data) : '';
   const tail = `,"wrap_info":${JSON.stringify(reply.wrap ?? null)},"warnings":${JSON.stringify(warnings)},"auth":${JSON.stringify(reply.auth ?? null)},"mount_type":${JSON.stringify(mountType)}${flat}}\n`;
   if (data !== undefined && data instanceof RawJson) {
-    return Buffer.concat([Buffer.from(head), data.bytes, Buffer.from(tail)]);
+    return joined(head, data.bytes, tail);
   }
   return Buffer.from(head + JSON.stringify(data ?? null) + tail);
+}
+
+/** In one buffer, which is wiped later: three that are joined cost twice as much. */
+function joined(head: string, bytes: Buffer, tail: string): Buffer {
+  const headSize = Buffer.byteLength(head);
+  const tailSize = Buffer.byteLength(tail);
+  const all = Buffer.allocUnsafe(headSize + bytes.length + tailSize);
+  all.write(head, 0);
+  all.set(bytes, headSize);
+  all.write(tail, headSize + bytes.length);
+  return all;
 }
 
 const envelopeFields = new Set([
