@@ -23,6 +23,7 @@ import { createSecrets, secretsAudited, secretsMigrations } from '#secrets';
 import { createSigning, signingAudited, signingMigrations } from '#signing';
 import { type Sys, type Vault, vaultMigrations } from '#vault';
 import { createAttach } from './attach.ts';
+import { declaredConsumers } from './declared-consumers.ts';
 import { mountRoutes } from './http.ts';
 import { createJourney } from './journey.ts';
 import { enrolLocalAgent } from './local-agent.ts';
@@ -120,6 +121,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     eventsOf: async (resource, limit) => (await ledger.eventsOf(resource, limit)).events,
     agrees: ledger.agrees,
   });
+  vault.inventory.learnServices(declaredConsumers(release));
   const journey = createJourney({ db, log, jobs, pipeline, registry, signing, release });
   jobs.every('keyring.rewrap', 60, async () => {
     await keyring.rewrapSome();

@@ -3,6 +3,7 @@ export { type AuditSettings, configuredDevices } from './audit/settings.ts';
 export { createHandler } from './http/handler.ts';
 export { vaultMigrations } from './inventory/migrations.ts';
 export { inventoryRoutes } from './inventory/routes.ts';
+export type { ServiceUses } from './inventory/services.ts';
 export type { NativeSecrets } from './native/secrets.ts';
 export type { NativeRights, NativeSignIn } from './native/sign-in.ts';
 export type { OldSecret, TakeOver } from './native/take-over.ts';

@@ -131,7 +131,7 @@ export async function openVault(deps: VaultDeps): Promise<Vault> {
     },
     audit: { hash: registry.hash, reopen: registry.reopen },
     environments: createEnvironments(shared),
-    inventory: createInventory({ ...shared, servicesOf: () => [] }),
+    inventory: createInventory(shared),
     sightings,
     secrets: {
       ...createNativeSecrets(createAsk({ audited, core, wallNow })),

@@ -1,3 +1,4 @@
+import { SecretBytes } from '@sallyport/formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openShop, type Shop } from '../environments/shop.fixture.ts';
 import type { FindingKind } from './findings.ts';
@@ -173,6 +174,31 @@ describe('the inventory', () => {
     expect(parts).toEqual(whole.map(({ mount, path }) => mount + path));
     expect(new Set(parts).size).toBe(parts.length);
     expect(parts.filter((path) => path.startsWith('dev/p/'))).toHaveLength(8);
+  });
+
+  it('takes services that definitions give a secret to for its consumers', async () => {
+    const writer = { kind: 'system', id: 'x', name: 'deployment:shop/dev/orders' } as const;
+    const at = { environment: 'shop/dev', path: 'declared/db' };
+    await shop.vault.secrets.write(by, { ...at, data: { password: SecretBytes.fromUtf8(newValue()) } });
+    await shop.vault.secrets.read(writer, at);
+    await shop.vault.secrets.read(by, at);
+    await shop.vault.sightings.store();
+    shop.vault.inventory.learnServices(async (project) =>
+      project === 'shop' ? [{ environment: 'dev', path: 'declared/db', service: 'orders' }] : [],
+    );
+
+    const row = (await list({ unknownReader: true })).rows.find(({ path }) => path === 'declared/db');
+
+    expect(row?.services).toEqual(['orders']);
+    expect(row?.readers.map(({ reader }) => reader.name).sort()).toEqual([
+      'ada',
+      'deployment:shop/dev/orders',
+    ]);
+    const finding = (await findings()).findings.find(
+      ({ kind, subject }) => kind === 'unknown_reader' && subject === 'shop/dev/declared/db',
+    );
+    expect(finding?.explanation).toContain('ada');
+    expect(finding?.explanation).not.toContain('deployment');
   });
 
   it('is asked for in the audit', async () => {

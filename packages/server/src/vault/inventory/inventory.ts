@@ -10,6 +10,7 @@ import { nativeDoing } from '../native/doing.ts';
 import { type Finding, type FindingKind, findingKinds, findingsOf, inOrder } from './findings.ts';
 import { matches, type RowFilter, type SecretRow } from './row.ts';
 import { type RowsDeps, rowsOf } from './rows.ts';
+import { type ServiceUses, servicesOf } from './services.ts';
 import { tokenFindings } from './tokens.ts';
 import { compareBytes } from './walk-secrets.ts';
 
@@ -28,6 +29,8 @@ export interface FindingsReport {
 
 /** What is known about secrets beside their values. Whoever calls has authorised the actor for the environments. */
 export interface Inventory {
+  /** Who knows what definitions of repositories say; before the first call. Without it nobody does. */
+  learnServices(from: ServiceUses): void;
   /** In the order of mounts and paths; `next` when there may be more than `limit`. */
   list(
     by: NativeActor,
@@ -50,11 +53,16 @@ export interface InventoryDeps {
   readonly db: Db;
   readonly clock: Clock;
   readonly fingerprintKey: KeyObject;
-  readonly servicesOf: RowsDeps['servicesOf'];
 }
 
 export function createInventory(deps: InventoryDeps): Inventory {
   const { journal, audited } = deps;
+  let uses: ServiceUses = async () => [];
+
+  const walking = async (environments: readonly string[]): Promise<RowsDeps> => ({
+    ...deps,
+    services: await servicesOf(uses, environments),
+  });
 
   const mountsIn = (environments: readonly string[]): readonly Mount[] =>
     journal
@@ -71,14 +79,19 @@ export function createInventory(deps: InventoryDeps): Inventory {
   }
 
   return {
+    learnServices(from) {
+      uses = from;
+    },
+
     async list(by, { environments, filter, limit, after }) {
       await tell(by, 'inventory/secrets', { environments, filter });
       const now = deps.clock.now().getTime();
+      const walk = await walking(environments);
       const rows: SecretRow[] = [];
       for (const mount of mountsIn(environments)) {
         const order = after === undefined ? 1 : compareBytes(mount.path, after.mount);
         if (order < 0) continue;
-        for await (const found of rowsOf(deps, mount, order === 0 ? after?.path : undefined)) {
+        for await (const found of rowsOf(walk, mount, order === 0 ? after?.path : undefined)) {
           rows.push(
             ...found.filter((row) => matches(row, filter, now)).map((row) => onlyKnown(row, environments)),
           );
@@ -93,6 +106,7 @@ export function createInventory(deps: InventoryDeps): Inventory {
     async findings(by, { environments, tokens, limit }) {
       await tell(by, 'inventory/findings', { environments, tokens });
       const now = deps.clock.now().getTime();
+      const walk = await walking(environments);
       const counts: Partial<Record<FindingKind, number>> = {};
       let kept: readonly Finding[] = [];
       const take = (found: readonly Finding[]): void => {
@@ -104,7 +118,7 @@ export function createInventory(deps: InventoryDeps): Inventory {
       take(refusedFindings(deps, environments));
       if (tokens) for await (const found of tokenFindings(journal)) take(found);
       for (const mount of mountsIn(environments))
-        for await (const rows of rowsOf(deps, mount))
+        for await (const rows of rowsOf(walk, mount))
           take(rows.flatMap((row) => findingsOf(onlyKnown(row, environments), now)));
       return { findings: inOrder(kept).slice(0, limit), counts: inKindOrder(counts) };
     },

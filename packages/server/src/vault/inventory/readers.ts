@@ -151,8 +151,9 @@ interface ReaderFacts {
 }
 
 export function readerFrom({ entityId, entityName, role, displayName }: ReaderFacts): Reader {
-  const bare = displayName.replace(/^[^-]*-/, '');
-  const names = [entityName, role, displayName, bare].filter((name) => name !== '');
+  // `userpass-ada`, `deployment:shop/prod/orders`, `step:publish`: what is behind the first or last of these.
+  const bare = [displayName.replace(/^[^-]*-/, ''), displayName.replace(/^.*[:/]/, '')];
+  const names = [entityName, role, displayName, ...bare].filter((name) => name !== '');
   const id =
     entityId !== ''
       ? `entity:${entityId}`

@@ -12,6 +12,7 @@ import { isVersionedKv, type Mount } from '../mounts/mount.ts';
 import { declaredOf } from './declared.ts';
 import type { Sighting } from './readers.ts';
 import type { SecretRow } from './row.ts';
+import type { Services } from './services.ts';
 import { readerStore } from './store.pg.ts';
 import { walkSecrets } from './walk-secrets.ts';
 
@@ -19,8 +20,7 @@ export interface RowsDeps {
   readonly journal: Pick<Journal, 'peek' | 'openScope'>;
   readonly db: Db;
   readonly fingerprintKey: KeyObject;
-  /** Which services definitions of repositories give a secret to: by environment and path. */
-  readonly servicesOf: (environment: string, path: string) => readonly string[];
+  readonly services: Services;
 }
 
 const nothingDeclared = declaredOf(null);
@@ -98,9 +98,14 @@ function plainRow(deps: RowsDeps, looked: Looked): SecretRow | undefined {
   };
 }
 
-function placeOf({ mount, path }: Looked, { servicesOf }: RowsDeps) {
-  const { environment, id, path: mountPath } = mount;
-  return { environment, mount: mountPath, mountId: id, path, services: servicesOf(environment, path) };
+function placeOf({ mount, path }: Looked, { services }: RowsDeps) {
+  return {
+    environment: mount.environment,
+    mount: mount.path,
+    mountId: mount.id,
+    path,
+    services: services.of(mount, path),
+  };
 }
 
 function elsewhereOf(turn: Turn, own: string, prints: readonly Print[]): SecretRow['elsewhere'] {

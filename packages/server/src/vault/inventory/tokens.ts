@@ -8,7 +8,7 @@ import { entryPath, type TokenEntry, tokenSpace } from '../tokens/entry.ts';
 import type { Finding } from './findings.ts';
 import { livesLong, type TokenFacts, tokenFinding } from './token-findings.ts';
 
-const portion = 200;
+const portion = 64;
 /** A secret that nobody has: whoever may read it may read whatever there is. */
 const anySecret = 'sallyport-any/secret-of/this-mount';
 

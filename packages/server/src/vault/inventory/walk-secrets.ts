@@ -12,8 +12,8 @@ interface Level {
   at: number;
 }
 
-/** In one look at the state: a few milliseconds, so that requests wait for no list. */
-const portion = 200;
+/** In one look at the state: a millisecond or two, so that requests wait for no list. */
+const portion = 64;
 
 /**
  * All secrets of a mount in the order of the bytes of their paths, those after `after` only, each given to `look` together
