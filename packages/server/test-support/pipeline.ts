@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import type { JobGrant, JobReport, StepReport } from '@sallyport/contract';
 import { digestOf, SecretBytes, utf8 } from '@sallyport/formats';
 import { createIdentity, identityMigrations } from '#identity';
-import { journalMigrations } from '#journal';
 import { createKeyring, fileSeal, keyringMigrations } from '#keyring';
 import {
   createPipeline,
@@ -27,7 +26,7 @@ import {
   seededRandom,
   silentLog,
 } from './fakes.ts';
-import { openTestRecords } from './records.ts';
+import { openTestRecords, recordsMigrations } from './records.ts';
 
 /** A pipeline on real parts: database, keyring, secrets, identity, git. Only time, chance and the queue are held. */
 export interface PipelineFixture {
@@ -80,7 +79,7 @@ export async function openPipeline(): Promise<PipelineFixture> {
   const root = mkdtempSync(join(tmpdir(), 'sallyport-pipeline-'));
   const test = await openTestDb([
     ...keyringMigrations,
-    ...journalMigrations,
+    ...recordsMigrations,
     ...secretsMigrations,
     ...identityMigrations,
     ...pipelineMigrations,

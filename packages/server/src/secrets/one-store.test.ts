@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { person } from '../../test-support/fakes.ts';
-import type { Answer } from '../vault/request/render.ts';
 import { openSecrets, type SecretsFixture, text } from './secrets.fixture.ts';
 
 /** A secret of an environment is the same one by the native interface and by Vault's. */
@@ -20,11 +19,8 @@ beforeAll(async () => {
 });
 afterAll(() => open.close());
 
-const bodyOf = (answer: Answer) => JSON.parse(answer.body?.toString() ?? 'null');
-const ask = async (method: 'GET' | 'POST' | 'LIST' | 'DELETE', path: string, body = {}) => {
-  const answer = await open.ask(root, method, path, body);
-  return { status: answer.status, body: bodyOf(answer) };
-};
+const ask = (method: 'GET' | 'POST' | 'LIST' | 'DELETE', path: string, body = {}) =>
+  open.ask(root, method, path, body);
 async function native(path: string, version?: number): Promise<Record<string, string>> {
   const { data } = await open.secrets.get(ann, {
     ...at(path),

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SecretBytes } from '@sallyport/formats';
 import { createIdentity, type Identity, identityMigrations } from '#identity';
-import { journalMigrations } from '#journal';
 import { createKeyring, fileSeal, type Keyring, keyringMigrations } from '#keyring';
+import type { NativeSignIn } from '#vault';
 import { openTestDb, type TestDb } from '../../test-support/database.ts';
 import {
   countingIds,
@@ -15,10 +15,7 @@ import {
   seededRandom,
   silentLog,
 } from '../../test-support/fakes.ts';
-import { openTestRecords, type TestRecords } from '../../test-support/records.ts';
-import type { JsonObject } from '../vault/fields.ts';
-import type { Incoming } from '../vault/request/incoming.ts';
-import type { Answer } from '../vault/request/render.ts';
+import { openTestRecords, recordsMigrations, type TestRecords } from '../../test-support/records.ts';
 import { createSecrets, type Secrets, type SecretsDeps, secretsMigrations } from './index.ts';
 
 /** The native secrets on real parts: database, keyring, journal, vault, identity. Only time and ids are held. */
@@ -31,7 +28,8 @@ export interface SecretsFixture {
   readonly deps: SecretsDeps;
   readonly secrets: Secrets;
   /** A request of a Vault client. */
-  ask(token: string, method: Incoming['method'], path: string, body?: JsonObject): Promise<Answer>;
+  ask: TestRecords['ask'];
+  signIn: NativeSignIn;
   rootToken(): Promise<string>;
   /** Closes journal and vault and opens them again, as after a crash in which nothing durable was lost. */
   reopen(): Promise<{ readonly deps: SecretsDeps; readonly secrets: Secrets }>;
@@ -56,7 +54,7 @@ export const text = (value: string): SecretBytes => SecretBytes.fromUtf8(value);
 export async function openSecrets(): Promise<SecretsFixture> {
   const test = await openTestDb([
     ...keyringMigrations,
-    ...journalMigrations,
+    ...recordsMigrations,
     ...identityMigrations,
     ...secretsMigrations,
   ]);
@@ -90,26 +88,8 @@ export async function openSecrets(): Promise<SecretsFixture> {
     audit,
     deps,
     secrets: createSecrets(deps),
-    ask: (token, method, path, body = {}) =>
-      records.vault.pipeline.answer(
-        {
-          id: crypto.randomUUID(),
-          method,
-          path,
-          listing: false,
-          help: false,
-          query: {},
-          body,
-          bodyBytes: Buffer.from(JSON.stringify(body)),
-          token,
-          wrapSeconds: undefined,
-          headers: {},
-          remoteAddress: '127.0.0.1',
-          remotePort: 1,
-          certificate: undefined,
-        },
-        () => new AbortController().signal,
-      ),
+    ask: (...parts) => records.ask(...parts),
+    signIn: (...parts) => records.vault.signIn(...parts),
     rootToken: () => records.vault.makeRootToken(),
     async reopen() {
       await records.close();

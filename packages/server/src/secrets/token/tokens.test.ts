@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Rule } from '#identity';
 import type { Actor } from '#platform';
 import { person } from '../../../test-support/fakes.ts';
-import type { Answer } from '../../vault/request/render.ts';
 import { openSecrets, type SecretsFixture, text } from '../secrets.fixture.ts';
 
 let open: SecretsFixture;
@@ -33,7 +32,6 @@ async function signedIn(name: string, rules: readonly Rule[] | 'admin', ttlSecon
 const admin = person('root', { policies: ['admin'] });
 
 const ask = (...parts: Parameters<SecretsFixture['ask']>) => open.ask(...parts);
-const bodyOf = (answer: Answer) => JSON.parse(answer.body?.toString() ?? 'null');
 const tokenOf = async (actor: Actor, wanted = {}): Promise<string> =>
   (await open.secrets.vaultToken(actor, wanted)).token.exposeUtf8();
 
@@ -43,7 +41,7 @@ describe('a native identity', () => {
     const token = await tokenOf(await signedIn('reader', rules));
 
     const read = await ask(token, 'GET', 'shop/dev/data/orders/db');
-    expect([read.status, bodyOf(read).data.data]).toEqual([200, { password: 'of dev' }]);
+    expect([read.status, read.body.data.data]).toEqual([200, { password: 'of dev' }]);
     for (const [method, path] of [
       ['GET', 'shop/prod/data/orders/db'],
       ['POST', 'shop/dev/data/orders/db'],
@@ -58,7 +56,7 @@ describe('a native identity', () => {
     const token = await tokenOf(actor);
     await open.secrets.list(actor, { project: 'shop', environment: 'dev' });
 
-    const self = bodyOf(await ask(token, 'GET', 'auth/token/lookup-self')).data;
+    const self = (await ask(token, 'GET', 'auth/token/lookup-self')).body.data;
     expect(self).toMatchObject({
       display_name: 'entity',
       meta: { actor_kind: 'workload', actor_id: actor.id },
@@ -118,7 +116,7 @@ describe('its token', () => {
 
     open.clock.advance(3000_000);
     expect((await ask(token, 'POST', 'auth/token/renew-self', { increment: 7200 })).status).toBe(200);
-    expect(bodyOf(await ask(token, 'GET', 'auth/token/lookup-self')).data.ttl).toBeLessThan(605);
+    expect((await ask(token, 'GET', 'auth/token/lookup-self')).body.data.ttl).toBeLessThan(605);
     open.clock.advance(605_000);
     expect((await ask(token, 'GET', 'auth/token/lookup-self')).status).toBe(403);
   });
