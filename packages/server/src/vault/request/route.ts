@@ -77,11 +77,11 @@ function literalFirst({ segments }: Pattern): string | undefined {
 function patternOf(spec: PathSpec): Pattern {
   const segments = spec.pattern === '' ? [] : spec.pattern.split('/');
   const last = segments.at(-1);
-  const takesRest = last !== undefined && last.startsWith(':') && last.endsWith('*');
+  const rest = last?.startsWith(':') && last.endsWith('*') ? last.slice(1, -1) : undefined;
   return {
     spec,
-    segments: takesRest ? segments.slice(0, -1) : segments,
-    rest: takesRest ? last.slice(1, -1) : undefined,
+    segments: rest === undefined ? segments : segments.slice(0, -1),
+    rest,
   };
 }
 
