@@ -142,6 +142,9 @@ function readerOf({ turn, caller }: Pick<Call, 'turn' | 'caller'>): Reader {
   return reader;
 }
 
+/** As identity/sign-in.ts names an entity that nobody named. */
+const madeUp = /^entity_[0-9a-f]+$/;
+
 /** What the live caller and its audit line both know. */
 interface ReaderFacts {
   readonly entityId: string;
@@ -160,7 +163,9 @@ export function readerFrom({ entityId, entityName, role, displayName }: ReaderFa
       : role !== ''
         ? `role:${displayName}:${role}`
         : `token:${displayName}`;
-  const called = entityName || role || displayName || 'a token without a name';
+  // The name that a first login made up tells nobody anything.
+  const given = madeUp.test(entityName) ? '' : entityName;
+  const called = given || role || displayName || 'a token without a name';
   return {
     id: id.slice(0, 2 * maxName),
     name: called.slice(0, maxName),
