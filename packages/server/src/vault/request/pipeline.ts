@@ -51,6 +51,8 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   /**
    * Before anything else is done for the request. Not audited unless the operator wants it, as in Vault: whoever floods
    * the server must not fill its audit as well, and nothing is told to them.
+   *
+   * KNOWN LIMIT: so a refusal by a rate limit is in no audit by default, and each replica counts for itself.
    */
   function quotaOf(request: Incoming): { readonly refusal: Fault; readonly audited: boolean } | undefined {
     return journal.peek((turn) => {
