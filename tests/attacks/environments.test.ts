@@ -27,7 +27,7 @@ const only = (environment: string): readonly Rule[] => [
 const said = async (work: Promise<unknown>): Promise<string> =>
   work.then(
     (answer) => JSON.stringify(answer),
-    (error: Error) => JSON.stringify({ message: error.message, ...error }),
+    (error: Error) => JSON.stringify({ ...error, message: error.message }),
   );
 
 describe('environments of a project', () => {
