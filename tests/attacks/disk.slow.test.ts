@@ -90,9 +90,17 @@ describe('a full disk', () => {
     const ada = createClient({ address, token: issued.token });
     const kept: string[] = [];
     for (const path of ['a', 'b']) {
-      await put(ada, path, path);
+      await put(ada, path, `pearl of ${path}`);
       kept.push(path);
     }
+    const { token } = await ada.transport.json<{ token: string }>('POST', '/api/secrets/token', { body: {} });
+    const v1 = async (headers: Readonly<Record<string, string>> = {}): Promise<string> => {
+      const answer = await fetch(`${address}/v1/shop/prod/data/a`, {
+        headers: { 'x-vault-token': token, ...headers },
+      });
+      return `${answer.status} ${await answer.text()}`;
+    };
+    expect(await v1()).toMatch(/^200 .*pearl of a/);
     const blob = await pushBlob(ada, 'shop/orders', new Uint8Array(1000).fill(7));
 
     fillUp(1024 * 1024);
@@ -127,6 +135,12 @@ describe('a full disk', () => {
     let tries = 0;
     while (tries < 200 && (await reads())) tries += 1;
     expect(tries).toBeLessThan(200);
+    // Nor by the other interface, wrapped or not: an error, or no answer at all.
+    for (const headers of [{}, { 'x-vault-wrap-ttl': '60' }, {}]) {
+      const told = await v1(headers).catch(() => '503 no answer');
+      expect(told).toMatch(/^50\d /);
+      expect(told).not.toMatch(/pearl|hvs\./);
+    }
 
     rmSync(ballast);
     await sleep(500);
