@@ -116,7 +116,10 @@ describe('encryption over HTTP', () => {
   it('makes a key that is not there, for whoever may create, and for nobody else', async () => {
     await vault.journal.run((turn) => {
       for (const capability of ['update', 'create']) {
-        putPolicy(turn, { name: capability, text: `path "transit/encrypt/*" { capabilities = ["${capability}"] }` });
+        putPolicy(turn, {
+          name: capability,
+          text: `path "transit/encrypt/*" { capabilities = ["${capability}"] }`,
+        });
       }
       return { answer: undefined, audit: [] };
     });
