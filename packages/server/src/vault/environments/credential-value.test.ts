@@ -2,7 +2,7 @@ import { createSecretKey } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mayBeCredential } from './credential-value.ts';
-import { fingerprintsOf, maxPrints } from './fingerprints.ts';
+import { fingerprintsOf, isAccount, maxPrints } from './fingerprints.ts';
 import { hintOf } from './key-names.ts';
 
 const judge = (key: string, value: string): boolean => {
@@ -133,5 +133,52 @@ describe('fingerprints', () => {
     expect(many.keys.size).toBe(maxPrints);
     expect(many.more).toBe(true);
     expect([...deep.keys.values()][0]?.length).toBeLessThanOrEqual(128);
+  });
+});
+
+describe('accounts', () => {
+  const key = createSecretKey(Buffer.alloc(32, 1));
+  const of = (value: unknown): readonly string[] =>
+    [...fingerprintsOf(Buffer.from(JSON.stringify(value)), key).keys.keys()].filter(isAccount);
+
+  it('are a host and a user, however they are written down, and whatever the password is', () => {
+    const same = [
+      { host: 'db.example.com', username: 'orders', password: 'one-Secret-1' },
+      { HOST: ' DB.example.com:5432', user: 'orders', password: 'other-Secret-2' },
+      { DB_HOST: 'db.example.com', DB_USER: 'orders' },
+      { dbHostname: 'db.example.com', dbLogin: 'orders' },
+      { nested: [{ server: 'db.example.com', user: 'orders' }] },
+      { url: 'postgres://orders:s3cret@db.example.com:5432/orders?sslmode=on' },
+      { url: 'postgres://orders@db.example.com' },
+    ].map(of);
+
+    expect(new Set(same.flat()).size).toBe(1);
+    expect(same.every(({ length }) => length === 1)).toBe(true);
+    expect(same[0]?.[0]).toHaveLength(22);
+  });
+
+  it('are not put together from what does not belong together, and not found on the machine itself', () => {
+    for (const value of [
+      { host: 'db.example.com', nested: { user: 'orders' } },
+      { DB_HOST: 'db.example.com', MAIL_USER: 'orders' },
+      { host: 'localhost', user: 'orders' },
+      { host: '127.0.0.1:5432', user: 'orders' },
+      { host: 'db.example.com', user: '' },
+      { url: 'https://db.example.com/a@b' },
+      { url: '://a@b', other: 'http://@b' },
+    ])
+      expect(of(value)).toEqual([]);
+    expect(of({ DB_HOST: 'a.b', DB_USER: 'u', MAIL_HOST: 'a.b', MAIL_USER: 'v' })).toHaveLength(2);
+  });
+
+  it('are found in no document that makes the search long or throw', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.constantFrom('host', 'user', 'url', 'x_host', 'x_user', '__proto__'), fc.string()),
+        (value) => {
+          for (const print of of(value)) expect(print).toHaveLength(22);
+        },
+      ),
+    );
   });
 });

@@ -1,7 +1,7 @@
 import { Fault } from '@sallyport/formats';
 import type { Call } from '../backend.ts';
 import { countHit, hitsPerHour, isExhausted } from './attempts.ts';
-import { maxPrints, type Print, type Prints } from './fingerprints.ts';
+import { isAccount, maxPrints, type Print, type Prints } from './fingerprints.ts';
 import { dataPath, type KnownPlace, knownHolders } from './may-know.ts';
 import { addPlace, type Holding, holdingOf } from './places.ts';
 import { noteRefused } from './refused.ts';
@@ -31,12 +31,13 @@ export function judgeValues(call: Call, path: string, prints: Prints, held: Read
   const { turn, caller, mount } = call;
   const { environment } = mount;
   const fresh = [...prints.keys].filter(([print]) => !held.has(print));
+  const values = fresh.filter(([print]) => !isAccount(print));
   if (fresh.length === 0 && !prints.more) return { warnings: [] };
   const refuses = settingsOf(turn, environment).duplicates === 'refuse';
   if (prints.more && refuses) return refused(tooMany(environment));
-  if (isExhausted(turn, caller)) return refused(tooOften());
+  if (values.length > 0 && isExhausted(turn, caller)) return refused(tooOften());
 
-  const hits = fresh.flatMap(([print, key]): readonly Hit[] => {
+  const hits = values.flatMap(([print, key]): readonly Hit[] => {
     const others = new Map([...holdingOf(turn, print)].filter(([each]) => each !== environment));
     return others.size === 0 ? [] : [{ print, key, others }];
   });

@@ -1,9 +1,13 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 import { scanJson } from '../audit/json-scan.ts';
 import type { JsonSink } from '../audit/json-sink.ts';
+import { accountMark, createAccountFinder } from './accounts.ts';
 import { mayBeCredential } from './credential-value.ts';
 
-/** What stands for a value: 128 bits of HMAC-SHA-256 under a key of the installation, as 22 characters of base64url. */
+/**
+ * What stands for a value: 128 bits of HMAC-SHA-256 under a key of the installation, as 22 characters of base64url. One that
+ * begins with `accountMark` stands for an account instead; see accounts.ts.
+ */
 export type Print = string;
 
 export const printLength = 22;
@@ -29,26 +33,37 @@ export interface Prints {
 export function fingerprintsOf(json: Buffer, key: KeyObject): Prints {
   const keys = new Map<Print, string>();
   let more = false;
+  let values = 0;
   const names: string[] = [];
   let name = '';
+
+  const accounts = createAccountFinder(key, (print, found) => {
+    if (keys.size < 2 * maxPrints && !keys.has(print)) keys.set(print, pathOf(names, found));
+  });
 
   function take(bytes: Uint8Array, from: number, to: number): void {
     let [start, end] = [from, to];
     while (start < end && isSpace(bytes[start])) start += 1;
     while (end > start && isSpace(bytes[end - 1])) end -= 1;
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    accounts.see(name, buffer, start, end);
     if (!mayBeCredential(name, buffer, start, end)) return;
-    if (keys.size >= maxPrints) {
+    if (values >= maxPrints) {
       more = true;
       return;
     }
+    values += 1;
     const print = fingerprintOf(buffer.subarray(start, end), key);
     if (!keys.has(print)) keys.set(print, pathOf(names, name));
   }
 
   const sink: JsonSink = {
-    beginObject: () => void names.push(name),
+    beginObject: () => {
+      names.push(name);
+      accounts.begin();
+    },
     endObject: () => {
+      accounts.end();
       name = names.pop() ?? '';
     },
     beginArray: () => void names.push(name),
@@ -85,4 +100,9 @@ function pathOf(names: readonly string[], name: string): string {
 
 function isSpace(code: number | undefined): boolean {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}
+
+/** Accounts are compared to be told about; only values are judged when they are written. */
+export function isAccount(print: Print): boolean {
+  return print.startsWith(accountMark);
 }

@@ -20,14 +20,18 @@ const secretWord =
 
 /** Read from its words: `dbPassword`, `DB_PASSWORD` and `db.password` are one name. The last word counts most. */
 export function hintOf(name: string): Hint {
-  const words = name
+  const words = wordsOf(name);
+  const last = words.at(-1);
+  if (last === undefined) return 'none';
+  if (describing.has(last)) return 'description';
+  return words.some((word) => secretWord.test(word)) ? 'credential' : 'none';
+}
+
+export function wordsOf(name: string): string[] {
+  return name
     .slice(-looked)
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .toLowerCase()
     .split(/[^a-z0-9]+/)
     .filter((word) => word !== '');
-  const last = words.at(-1);
-  if (last === undefined) return 'none';
-  if (describing.has(last)) return 'description';
-  return words.some((word) => secretWord.test(word)) ? 'credential' : 'none';
 }

@@ -20,6 +20,7 @@ const row = (changes: Partial<SecretRow> & { readonly custom?: Record<string, st
   changedAt: now - day,
   readers: [],
   elsewhere: [],
+  accountElsewhere: [],
   settings: {
     order: 0,
     duplicates: 'report',

@@ -14,6 +14,7 @@ export type Severity = (typeof severities)[number];
 
 export const findingKinds = [
   'same_value_elsewhere',
+  'same_account_elsewhere',
   'value_refused',
   'broad_token',
   'expired',
@@ -51,12 +52,21 @@ export function findingsOf(row: SecretRow, now: number): readonly Finding[] {
     found.push({ kind, severity, environment, subject: row.mount + row.path, explanation, todo });
   };
 
+  const named = (others: SecretRow['elsewhere']): string =>
+    some(others.map(({ environment = 'an environment you may not see' }) => environment));
+  if (row.accountElsewhere.length > 0) {
+    add(
+      'same_account_elsewhere',
+      'medium',
+      `the account that it names, of one user on one host, is also used from ${named(row.accountElsewhere)}`,
+      'make an account for each environment: what one of them does or loses is the loss of the other',
+    );
+  }
   if (row.elsewhere.length > 0) {
-    const others = row.elsewhere.map(({ environment = 'an environment you may not see' }) => environment);
     add(
       'same_value_elsewhere',
       'high',
-      `a value of it is also in ${some(others)}`,
+      `a value of it is also in ${named(row.elsewhere)}`,
       'make a new credential for each environment, write it there, then revoke the old one',
     );
   }

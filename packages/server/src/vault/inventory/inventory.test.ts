@@ -115,6 +115,21 @@ describe('the inventory', () => {
     }
   });
 
+  it('finds an account that two environments use, and lets each write it', async () => {
+    const at = { host: 'db.shop.example.com', username: 'app' };
+    await shop.set('prod', { duplicates: 'refuse' });
+    await put('account', { ...at, password: newValue() });
+    const other = await put('account', { ...at, password: newValue() }, 'prod');
+    await shop.set('prod', { duplicates: 'report' });
+
+    expect(other.status).toBe(200);
+    expect(other.body.warnings).toBeNull();
+    expect(await found('same_account_elsewhere')).toEqual(['dev/account', 'prod/account']);
+    expect(await paths({ elsewhere: true })).not.toContain('dev/account');
+    await shop.request('DELETE', 'prod/metadata/account');
+    expect(await found('same_account_elsewhere')).toEqual([]);
+  });
+
   it('finds tokens that live long and open much, and leaves short and narrow ones alone', async () => {
     const policy = async (name: string, text: string) =>
       await shop.request('PUT', `sys/policies/acl/${name}`, { body: { policy: text } });

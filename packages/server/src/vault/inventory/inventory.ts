@@ -127,9 +127,12 @@ export function createInventory(deps: InventoryDeps): Inventory {
 
 /** Who may see some environments is not told the names of others. */
 function onlyKnown(row: SecretRow, environments: readonly string[]): SecretRow {
-  if (row.elsewhere.length === 0) return row;
-  const known = row.elsewhere.filter(({ environment = '' }) => environments.includes(environment));
-  return { ...row, elsewhere: known.length === row.elsewhere.length ? known : [...known, {}] };
+  if (row.elsewhere.length === 0 && row.accountElsewhere.length === 0) return row;
+  const known = (all: SecretRow['elsewhere']): SecretRow['elsewhere'] => {
+    const told = all.filter(({ environment = '' }) => environments.includes(environment));
+    return told.length === all.length ? told : [...told, {}];
+  };
+  return { ...row, elsewhere: known(row.elsewhere), accountElsewhere: known(row.accountElsewhere) };
 }
 
 function inKindOrder(counts: FindingsReport['counts']): FindingsReport['counts'] {

@@ -25,6 +25,8 @@ export interface SecretRow {
   readonly readers: readonly Sighting[];
   /** Other environments that hold one of its values; without a name those that whoever asks may not know of. */
   readonly elsewhere: ReadonlyArray<{ readonly environment?: string }>;
+  /** The same for the account that it leads to: a host and a user there. */
+  readonly accountElsewhere: ReadonlyArray<{ readonly environment?: string }>;
   readonly settings: EnvironmentSettings;
 }
 

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Journal, Turn } from '#journal';
 import type { Db } from '#platform';
 import type { Records } from '../backend.ts';
-import { fingerprintsOf, type Print } from '../environments/fingerprints.ts';
+import { fingerprintsOf, isAccount, type Print } from '../environments/fingerprints.ts';
 import { holdingOf, isShared } from '../environments/places.ts';
 import { type EnvironmentSettings, settingsOf } from '../environments/settings.ts';
 import { isDeleted, lookAtMetadata } from '../kv/metadata.ts';
@@ -72,7 +72,7 @@ function versionedRow(deps: RowsDeps, looked: Looked): SecretRow | undefined {
     createdAt: metadata.createdAt,
     changedAt: current?.createdAt ?? metadata.createdAt,
     readers: noReaders,
-    elsewhere: elsewhereOf(
+    ...elsewhereOf(
       turn,
       looked.mount.environment,
       Object.values(metadata.versions).flatMap(({ prints }) => split(prints)),
@@ -93,7 +93,7 @@ function plainRow(deps: RowsDeps, looked: Looked): SecretRow | undefined {
     version: 0,
     hasValue: true,
     readers: noReaders,
-    elsewhere: elsewhereOf(turn, looked.mount.environment, prints),
+    ...elsewhereOf(turn, looked.mount.environment, prints),
     settings,
   };
 }
@@ -108,11 +108,17 @@ function placeOf({ mount, path }: Looked, { services }: RowsDeps) {
   };
 }
 
-function elsewhereOf(turn: Turn, own: string, prints: readonly Print[]): SecretRow['elsewhere'] {
-  const others = new Set<string>();
+function elsewhereOf(
+  turn: Turn,
+  own: string,
+  prints: readonly Print[],
+): Pick<SecretRow, 'elsewhere' | 'accountElsewhere'> {
+  const others = { value: new Set<string>(), account: new Set<string>() };
   for (const print of new Set(prints)) {
     if (!isShared(turn, print)) continue;
-    for (const environment of holdingOf(turn, print).keys()) if (environment !== own) others.add(environment);
+    const found = isAccount(print) ? others.account : others.value;
+    for (const environment of holdingOf(turn, print).keys()) if (environment !== own) found.add(environment);
   }
-  return [...others].sort().map((environment) => ({ environment }));
+  const listed = (names: ReadonlySet<string>) => [...names].sort().map((environment) => ({ environment }));
+  return { elsewhere: listed(others.value), accountElsewhere: listed(others.account) };
 }
