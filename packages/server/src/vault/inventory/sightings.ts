@@ -5,6 +5,7 @@ import { mountsOf } from '../mounts/table.ts';
 import type { Readers } from './readers.ts';
 import { readsAfter } from './recover.ts';
 import { readerStore as store } from './store.pg.ts';
+import type { Position } from './store.ts';
 
 export interface SightingsDeps {
   readonly journal: Pick<Journal, 'audit' | 'auditEnd' | 'peek' | 'openScope'>;
@@ -32,6 +33,8 @@ export interface Sightings {
 const portion = 500;
 /** A replica that stored nothing for so long has stopped. */
 const stoppedMilliseconds = 120_000;
+/** At least so often a replica that runs says so: well before it would be taken for stopped. */
+const restMilliseconds = 30_000;
 const keptMilliseconds = 400 * 24 * 3600_000;
 
 export function createSightings(deps: SightingsDeps): Sightings {
@@ -41,18 +44,22 @@ export function createSightings(deps: SightingsDeps): Sightings {
   // Reads of this process are stored by itself; those that another one leaves behind while it runs are all in the table.
   let begun = Number.MAX_SAFE_INTEGER;
 
-  async function place(): Promise<void> {
-    const end = await journal.auditEnd();
+  let placedAt = 0;
+
+  async function placeAt(end: Position): Promise<void> {
+    placedAt = now();
     await db.write((tx) => store.setPosition(tx, replica, end, now()));
   }
 
   return {
     async begin() {
       if (alone) begun = journal.peek((turn) => turn.now);
-      await place();
+      await placeAt(await journal.auditEnd());
     },
 
     async store() {
+      // An older place costs no more than reading on from there; an idle server has nothing else to write.
+      if (readers.size === 0 && Math.abs(now() - placedAt) < restMilliseconds) return 0;
       const end = await journal.auditEnd();
       // Answers up to this end are out; what they have to tell is told in the same round as they leave.
       await nextRound();
@@ -69,7 +76,7 @@ export function createSightings(deps: SightingsDeps): Sightings {
         stored += taken.length;
         left -= taken.length;
       }
-      await db.write((tx) => store.setPosition(tx, replica, end, now()));
+      await placeAt(end);
       return stored;
     },
 
