@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { Clock, Random } from '../ports.ts';
+import { createRandom } from './random.ts';
 
 export const systemClock: Clock = { now: () => new Date() };
 
-export const systemRandom: Random = { bytes: (sizeBytes) => new Uint8Array(randomBytes(sizeBytes)) };
+export const systemRandom: Random = createRandom();
