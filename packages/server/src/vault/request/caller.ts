@@ -40,16 +40,21 @@ export function callerOf(turn: Turn, token: TokenEntry): Caller {
 
   const isRoot = token.policies.includes(rootPolicyName);
   const present = policies.filter((policy): policy is StoredPolicy => policy !== undefined);
+  // When it is first asked for: the token of a login is audited now and used later, perhaps by another server.
+  let acl: Acl | undefined;
   const caller: Caller = {
     token,
     isRoot,
     barred: token.entityId !== '' && identity.entity === undefined,
-    acl: isRoot
-      ? compileAcl([rootPolicy])
-      : compileAcl(
-          present.map((policy) => policy.parsed),
-          identity.template,
-        ),
+    get acl() {
+      acl ??= isRoot
+        ? compileAcl([rootPolicy])
+        : compileAcl(
+            present.map((policy) => policy.parsed),
+            identity.template,
+          );
+      return acl;
+    },
     policies: names,
     identityPolicies: identity.policies,
     audited: {
