@@ -67,6 +67,7 @@ describe('a credential of one login method', () => {
 
 describe('a token of one environment with every right there', () => {
   let dev: string;
+  let prodAccessor: string;
   beforeAll(async () => {
     for (const name of ['dev', 'prod']) {
       const environment = `shop/${name}`;
@@ -79,10 +80,13 @@ describe('a token of one environment with every right there', () => {
     }
     const every = '["create", "read", "update", "patch", "delete", "list", "sudo"]';
     await done('PUT', 'sys/policies/acl/all', { policy: `path "*" { capabilities = ${every} }` });
-    const { role_id } = (await ask('GET', 'auth/dev-robots/role/r/role-id')).body.data;
-    const { secret_id } = (await ask('POST', 'auth/dev-robots/role/r/secret-id')).body.data;
-    const login = await ask('POST', 'auth/dev-robots/login', { role_id, secret_id }, null);
-    dev = login.body.auth.client_token;
+    const signIn = async (name: string) => {
+      const { role_id } = (await ask('GET', `auth/${name}-robots/role/r/role-id`)).body.data;
+      const { secret_id } = (await ask('POST', `auth/${name}-robots/role/r/secret-id`)).body.data;
+      return (await ask('POST', `auth/${name}-robots/login`, { role_id, secret_id }, null)).body.auth;
+    };
+    dev = (await signIn('dev')).client_token;
+    prodAccessor = (await signIn('prod')).accessor;
   });
 
   it.each<[string, string, object | undefined]>([
@@ -108,11 +112,22 @@ describe('a token of one environment with every right there', () => {
     ['POST', 'auth/token/create', { policies: ['all'], environments: ['*'] }],
     ['POST', 'auth/token/create-orphan', { policies: ['all'], environments: ['shop/dev', 'shop/prod'] }],
     ['PUT', 'sys/policies/acl/all', { policy: 'path "*" { capabilities = ["deny"] }' }],
+    ['PUT', 'sys/leases/revoke-prefix/auth/prod-robots', {}],
   ])('is refused in another one: %s %s', async (method, path, body) => {
     const { status, text } = await ask(method, path, body, dev);
 
     expect([400, 403, 404]).toContain(status);
     expect(text).not.toMatch(/pearl-of-prod|hvs\.|vault:v\d/);
+  });
+
+  it('learns and ends no token of another one by its accessor', async () => {
+    for (const path of ['lookup-accessor', 'renew-accessor', 'revoke-accessor']) {
+      const { status } = await ask('POST', `auth/token/${path}`, { accessor: prodAccessor }, dev);
+      expect([path, status]).toEqual([path, expect.toBeOneOf([400, 403, 404])]);
+    }
+    expect((await ask('POST', 'auth/token/lookup-accessor', { accessor: prodAccessor })).status).toBe(200);
+    const { text } = await ask('LIST', 'auth/token/accessors', undefined, dev);
+    expect(text).not.toContain(prodAccessor);
   });
 
   it('is of use in its own, and left the other as it was', async () => {

@@ -15,7 +15,7 @@ export const up: Command = {
     config: { type: 'string', value: 'FILE', doc: 'configuration file of the server' },
     dev: {
       type: 'boolean',
-      doc: 'for trying things out: versioned secrets at secret/, a root token (SALLYPORT_DEV_ROOT_TOKEN names it), no agent; without --data nothing is kept',
+      doc: 'for trying things out: secrets at secret/, a root token, no agent; nothing is kept without --data',
     },
     'no-agent': { type: 'boolean', doc: 'start the server only' },
     verbose: {
@@ -24,6 +24,7 @@ export const up: Command = {
       doc: 'show the logs here instead of writing them below the data directory',
     },
   },
+  more: ['SALLYPORT_DEV_ROOT_TOKEN chooses the root token of --dev; without it one is made and printed.'],
   handlesSignals: true,
   examples: [
     'sally up',

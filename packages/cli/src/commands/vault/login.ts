@@ -33,7 +33,7 @@ export const vaultLogin: Command = {
       type: 'string',
       short: 'm',
       value: 'METHOD',
-      doc: `${methods.join(', ')}; default sallyport where you are signed in, else token`,
+      doc: `${methods.join(', ')}; sallyport where signed in, else token`,
     },
     path: {
       type: 'string',

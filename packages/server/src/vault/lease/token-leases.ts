@@ -23,9 +23,14 @@ export function* tokensBelow(turn: Turn, prefix: string): Generator<TokenEntry> 
 }
 
 /** Names right below `directory`, which is empty or ends with a slash; those with more below end with one. */
-export function listLeases(turn: Turn, directory: string): readonly string[] {
+export function listLeases(
+  turn: Turn,
+  directory: string,
+  isKnown: (entry: TokenEntry) => boolean,
+): readonly string[] {
   const names = new Set<string>();
   for (const entry of runningBelow(turn, directory)) {
+    if (!isKnown(entry)) continue;
     const rest = leaseIdOf(entry).slice(directory.length);
     const slash = rest.indexOf('/');
     names.add(slash < 0 ? rest : rest.slice(0, slash + 1));

@@ -64,6 +64,11 @@ export function reaches(caller: Caller | undefined, environment: string): boolea
   return own.includes(everywhere) || own.includes(environment);
 }
 
+/** Whether a caller may know and end a token of these environments: whoever reaches fewer must not meddle with others. */
+export function reachesAll(caller: Caller | undefined, environments: readonly string[]): boolean {
+  return environments.every((each) => reaches(caller, each));
+}
+
 /** Whether a caller is told of a mount: those of the installation are no secret. */
 export function mayKnow(caller: Caller | undefined, mount: Mount): boolean {
   return mount.environment === systemEnvironment || reaches(caller, mount.environment);

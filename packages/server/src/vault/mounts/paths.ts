@@ -20,6 +20,8 @@ export function mountPath(text: string): string {
   if (
     path.length > maxLength ||
     path.trim() !== path ||
+    // Two spellings of one name would be two mounts; see request/path.ts.
+    path !== path.normalize('NFC') ||
     !path.split('/').every((each) => segment.test(each))
   ) {
     throw badRequest(

@@ -1,9 +1,11 @@
 import { Fault } from '@sallyport/formats';
 import type { Call, Handler, PathSpec, Reply } from '../backend.ts';
-import { badRequest, nothingHere } from '../errors.ts';
+import { badRequest, nothingHere, permissionDenied } from '../errors.ts';
 import { revokeBelow } from '../lease/revocation.ts';
-import { findLease, listLeases, runningBelow } from '../lease/token-leases.ts';
+import { findLease, listLeases, runningBelow, tokensBelow } from '../lease/token-leases.ts';
+import { reachesAll } from '../mounts/environment.ts';
 import { mountsOf } from '../mounts/table.ts';
+import type { TokenEntry } from '../tokens/entry.ts';
 import { revokeToken } from '../tokens/tokens.ts';
 
 const leaseField: PathSpec['fields'] = { lease_id: { type: 'string', doc: 'The lease.' } };
@@ -74,7 +76,7 @@ function both(name: string, synopsis: string, fields: PathSpec['fields'], update
 function lookup(call: Call): Reply {
   const id = call.fields.text('lease_id');
   if (id === '') throw badRequest('lease_id must be specified');
-  const entry = findLease(call.turn, id);
+  const entry = knownLease(call, id);
   if (entry === undefined) throw badRequest('invalid lease');
   return {
     data: {
@@ -90,14 +92,14 @@ function lookup(call: Call): Reply {
 }
 
 function listBelow(call: Call, directory: string): Reply {
-  const keys = listLeases(call.turn, directory);
+  const keys = listLeases(call.turn, directory, (entry) => isKnown(call, entry));
   if (keys.length === 0) throw nothingHere();
   return { data: { keys } };
 }
 
 /** A token is renewed by whoever holds it; somebody who only knows its lease would keep it alive for others. */
 function renew(call: Call): Reply {
-  if (findLease(call.turn, leaseIdIn(call)) === undefined) throw badRequest('lease not found');
+  if (knownLease(call, leaseIdIn(call)) === undefined) throw badRequest('lease not found');
   throw new Fault('denied', 'vault.token_lease', 'tokens cannot be renewed through this endpoint', {
     hint: 'use auth/token/renew',
   });
@@ -105,7 +107,7 @@ function renew(call: Call): Reply {
 
 /** A lease that is not there is what was asked for. */
 function revoke(call: Call): Reply {
-  const entry = findLease(call.turn, leaseIdIn(call));
+  const entry = knownLease(call, leaseIdIn(call));
   if (entry !== undefined) revokeToken(call.turn, entry.accessor);
   return {};
 }
@@ -113,11 +115,22 @@ function revoke(call: Call): Reply {
 function revokePrefix(call: Call): Reply {
   const prefix = call.params['prefix'] ?? '';
   // What is named may be one lease; otherwise whole segments are, so that `aws` does not reach `aws-old/`.
+  const below = prefix === '' ? '' : `${prefix}/`;
   const entry = findLease(call.turn, prefix);
+  for (const each of entry === undefined ? tokensBelow(call.turn, below) : [entry])
+    if (!isKnown(call, each)) throw permissionDenied('tokens of other environments are below this prefix');
   if (entry !== undefined) revokeToken(call.turn, entry.accessor);
-  else revokeBelow(call.turn, prefix === '' ? '' : `${prefix}/`);
+  else revokeBelow(call.turn, below);
   return {};
 }
+
+/** A lease of an environment that the caller does not reach is none to them. */
+function knownLease(call: Call, leaseId: string): TokenEntry | undefined {
+  const entry = findLease(call.turn, leaseId);
+  return entry !== undefined && isKnown(call, entry) ? entry : undefined;
+}
+
+const isKnown = (call: Call, { environments }: TokenEntry): boolean => reachesAll(call.caller, environments);
 
 function leaseIdIn(call: Call): string {
   const id = call.fields.text('lease_id') || call.fields.text('url_lease_id') || (call.params['lease'] ?? '');
@@ -132,6 +145,7 @@ function count(call: Call): Reply {
   let all = 0;
   const mounts = mountsOf(call.turn);
   for (const entry of runningBelow(call.turn, '')) {
+    if (!isKnown(call, entry)) continue;
     const mount = mounts.find(entry.path)?.path ?? 'unknown';
     counts[mount] = (counts[mount] ?? 0) + 1;
     all += 1;

@@ -201,7 +201,7 @@ async function bind(server: Server, config: ListenerConfig): Promise<{ url: stri
     });
   } catch (error) {
     throw new Fault('conflict', 'platform.listen', `cannot listen on ${config.host}:${config.port}`, {
-      hint: 'another program may use the port: stop it, or choose another with --port',
+      hint: 'another program may use the port: stop it, or choose another with --listen-port',
       cause: error,
     });
   }

@@ -1,6 +1,7 @@
 import { Fault } from '@sallyport/formats';
 import type { Call } from '../../backend.ts';
 import { badRequest } from '../../errors.ts';
+import { reachesAll } from '../../mounts/environment.ts';
 import { entryPath, type TokenEntry, tokenCodec, tokenSpace } from '../../tokens/entry.ts';
 import { accessorOf } from '../../tokens/secret.ts';
 import { findToken } from '../../tokens/tokens.ts';
@@ -42,17 +43,19 @@ export function subjectByAccessor(call: Call): Subject {
   const accessor = call.fields.findText('accessor') ?? call.params['accessor'] ?? '';
   if (accessor === '') throw badRequest('missing accessor ID');
   const entry = /^[\w-]{24}$/.test(accessor) ? findToken(call.turn, accessor) : undefined;
-  if (entry === undefined || entry.type === 'batch') throw badRequest('invalid accessor');
+  const known = entry !== undefined && entry.type !== 'batch' && reachesAll(call.caller, entry.environments);
+  if (!known) throw badRequest('invalid accessor');
   return { entry, id: '' };
 }
 
-/** For lists: also tokens whose time is up and that the next sweep will remove are left out. */
+/** For lists: tokens of environments that the caller does not reach, and those that the next sweep will remove, are left out. */
 export function listedTokens(call: Call): readonly TokenEntry[] {
   const space = tokenSpace(call.turn);
   return space.list('token/id/').flatMap((accessor) => {
     const entry = space.read(entryPath(accessor), tokenCodec);
     return entry === undefined ||
       entry.type === 'batch' ||
+      !reachesAll(call.caller, entry.environments) ||
       (entry.expiresAt !== 0 && entry.expiresAt <= call.now)
       ? []
       : [entry];
