@@ -5,10 +5,9 @@ import { RawJson } from '../audit/json-walk.ts';
 import type { Call, Reply, Verb } from '../backend.ts';
 import type { Core } from '../core.ts';
 import { nothingHere } from '../errors.ts';
-import { createFields, type JsonObject } from '../fields.ts';
-import { scopeOfEnvironment } from '../mounts/mount.ts';
-import { below } from '../records.ts';
+import type { JsonObject } from '../fields.ts';
 import { type Findings, noFindings } from '../request/admit.ts';
+import { callOf } from '../request/call.ts';
 import { exchangeOf } from '../request/exchange.ts';
 import type { Incoming } from '../request/incoming.ts';
 import { findRoute } from '../request/route.ts';
@@ -104,19 +103,7 @@ export function createAsk({ audited, core, wallNow }: AskDeps): AskEngine {
     // Another mount may be what the path leads to while there is none of this environment.
     if (mount === undefined || route?.mount.id !== mount.id) throw nothingHere();
     findings.route = route;
-    const call: Call = {
-      request,
-      verb,
-      path: route.path,
-      params: route.params,
-      fields: createFields(request.body),
-      mount,
-      store: below(turn.space(scopeOfEnvironment(mount.environment)), `mount/${mount.id}/`),
-      turn,
-      now: turn.now,
-      caller,
-      core,
-    };
+    const call = callOf(turn, core, request, route, caller, verb);
     if (verb === 'update' && route.spec?.exists?.(call) === false) findings.verb = 'create';
     const handler = route.spec?.on[verb];
     // The engine's own paths are asked for, and none of them prepares anything.

@@ -3,12 +3,11 @@ import type { Call, Handler, Verb } from '../backend.ts';
 import type { Core } from '../core.ts';
 import { cidrsContain } from '../credentials/cidr.ts';
 import { noHandler, permissionDenied, unsupportedOperation, unsupportedPath } from '../errors.ts';
-import { createFields } from '../fields.ts';
-import { type Mount, scopeOfEnvironment, systemEnvironment } from '../mounts/mount.ts';
-import { below } from '../records.ts';
+import { type Mount, systemEnvironment } from '../mounts/mount.ts';
 import type { TokenEntry } from '../tokens/entry.ts';
 import { accessorOf } from '../tokens/secret.ts';
 import { findToken } from '../tokens/tokens.ts';
+import { callOf } from './call.ts';
 import { type Caller, callerOf } from './caller.ts';
 import type { Incoming } from './incoming.ts';
 import { findRoute, type Route } from './route.ts';
@@ -127,30 +126,6 @@ function help(
 ): Admitted {
   if (route === undefined) throw noHandler(request.path);
   return { call: callOf(turn, core, request, route, caller, 'read'), route, handler: undefined };
-}
-
-function callOf(
-  turn: Turn,
-  core: Core,
-  request: Incoming,
-  route: Route,
-  caller: Caller | undefined,
-  verb: Verb,
-): Call {
-  const { mount } = route;
-  return {
-    request,
-    verb,
-    path: route.path,
-    params: route.params,
-    fields: createFields(request.body),
-    mount,
-    store: below(turn.space(scopeOfEnvironment(mount.environment)), `mount/${mount.id}/`),
-    turn,
-    now: turn.now,
-    caller,
-    core,
-  };
 }
 
 /** What Go takes for true: clients send `list=1` as well. */
