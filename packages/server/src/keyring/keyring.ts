@@ -1,10 +1,8 @@
-import { Fault, SecretBytes } from '@sallyport/formats';
+import { Fault, type SecretBytes } from '@sallyport/formats';
 import type { Actor, Audit, AuditedTable, Clock, Db, Ids, Log, Random, Tx } from '#platform';
-import { decryptBytes, encryptBytes, keySizeBytes, nonceSizeBytes, unwrapKey, wrapKey } from './aead.ts';
 import { auditedTables } from './audited.ts';
-import { dekData, recordData } from './binding.ts';
 import { createEntropy } from './entropy.ts';
-import { decryptFailed, keyringClosed } from './faults.ts';
+import { keyringClosed } from './faults.ts';
 import { createKeks } from './keks.ts';
 import {
   createLifecycle,
@@ -18,6 +16,7 @@ import { createRoots } from './roots.ts';
 import type { ScopeCipher } from './scope-cipher.ts';
 import { createScopeCiphers } from './scope-ciphers.ts';
 import type { Seal } from './seal.ts';
+import { createSealedRecords, requireName } from './sealed-records.ts';
 import { createHolders } from './seals/holders.ts';
 import { createQuorum, type Quorum } from './seals/quorum.ts';
 import { createRecovery } from './seals/recovery.ts';
@@ -111,10 +110,6 @@ export interface KeyringDeps {
   readonly log: Log;
 }
 
-const scopePattern = /^(system|env:[a-z0-9-]{1,63}\/[a-z0-9-]{1,63})$/;
-const maxAddressLength = 1000;
-const maxPlaintextBytes = 1024 * 1024;
-
 export function createKeyring(deps: KeyringDeps): Keyring {
   const { db, audit, clock, seal, log } = deps;
   const store = keyringStore;
@@ -130,50 +125,7 @@ export function createKeyring(deps: KeyringDeps): Keyring {
   const ciphers = createScopeCiphers({ db, store, keks, entropy, log });
   const rewrap = createRewrap({ db, store, keks, entropy, log });
 
-  async function encrypt(
-    tx: Tx,
-    scope: string,
-    address: string,
-    plaintext: SecretBytes,
-  ): Promise<SealedRecord> {
-    requireOpen();
-    requireName(scope, address);
-    if (plaintext.sizeBytes > maxPlaintextBytes) {
-      throw invalid('too_large', `at most ${maxPlaintextBytes} bytes to encrypt`, `${plaintext.sizeBytes}`);
-    }
-    const kek = await keks.current(tx, scope);
-    const dek = entropy.bytes(keySizeBytes);
-    try {
-      const nonce = entropy.bytes(nonceSizeBytes);
-      const ciphertext = encryptBytes(dek, nonce, recordData(scope, address), plaintext.expose());
-      const aad = dekData(scope, address, kek.version);
-      const wrappedKey = wrapKey(kek.key, entropy.bytes(nonceSizeBytes), aad, dek);
-      keks.count(scope, kek.version);
-      return { keyVersion: kek.version, wrappedKey, nonce, ciphertext };
-    } finally {
-      dek.fill(0);
-      kek.key.fill(0);
-    }
-  }
-
-  async function decrypt(tx: Tx, scope: string, address: string, record: SealedRecord): Promise<SecretBytes> {
-    requireOpen();
-    // A version that is no key version at all must not reach the database as a parameter it refuses.
-    if (!Number.isInteger(record.keyVersion) || record.keyVersion < 1 || record.keyVersion >= 2 ** 31) {
-      throw decryptFailed();
-    }
-    const kek = await keks.at(tx, scope, record.keyVersion);
-    const dek = unwrapKey(kek.key, dekData(scope, address, record.keyVersion), record.wrappedKey);
-    kek.key.fill(0);
-    if (dek === undefined) throw decryptFailed();
-    const plaintext = decryptBytes(dek, record.nonce, recordData(scope, address), record.ciphertext);
-    dek.fill(0);
-    if (plaintext === undefined) throw decryptFailed();
-    const secret = SecretBytes.from(plaintext);
-    plaintext.fill(0);
-    return secret;
-  }
-
+  const { encrypt, decrypt } = createSealedRecords({ keks, entropy, requireOpen });
   const signers = createSigners({ db, store, audit, clock, encrypt, decrypt });
   rewrap.addHolder(signers.holder);
 
@@ -294,27 +246,6 @@ export function createKeyring(deps: KeyringDeps): Keyring {
   };
 }
 
-function requireName(scope: string, address: string): void {
-  if (!scopePattern.test(scope)) {
-    throw invalid(
-      'scope',
-      'a scope "env:<project>/<environment>" or "system"',
-      JSON.stringify(scope.slice(0, 200)),
-    );
-  }
-  if (address.length < 1 || address.length > maxAddressLength || !address.isWellFormed()) {
-    throw invalid(
-      'address',
-      `an address of 1 to ${maxAddressLength} characters`,
-      `${address.length} characters`,
-    );
-  }
-}
-
 function noKey(scope: string): Fault {
   return new Fault('not_found', 'keyring.no_key', `expected a scope with a key, got "${scope}" without one`);
-}
-
-function invalid(code: string, expected: string, got: string): Fault {
-  return new Fault('invalid', `keyring.${code}`, `expected ${expected}, got ${got}`);
 }
