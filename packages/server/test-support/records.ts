@@ -3,6 +3,7 @@ import type { Keyring } from '#keyring';
 import { type Clock, systemRandom } from '#platform';
 import { openVault, type Sys, type Vault } from '#vault';
 import { silentLog } from './fakes.ts';
+import { noDevices } from './vault.ts';
 
 export const recordsMigrations = journalMigrations;
 
@@ -49,15 +50,7 @@ export async function openTestRecords(deps: {
     log: silentLog,
     // Nothing here asks for the server as a whole.
     sys: {} as Sys,
-    audit: {
-      devices: [],
-      api: { directories: [], addresses: [] },
-      keyFiles: {},
-      fetch,
-      stdout: process.stdout,
-      hostname: 'localhost',
-      processId: process.pid,
-    },
+    audit: noDevices,
   });
   return {
     journal,

@@ -170,7 +170,8 @@ export async function openVault(
   };
 }
 
-const noDevices: AuditSettings = {
+/** Audit goes to the ledger and nowhere else. */
+export const noDevices: AuditSettings = {
   devices: [],
   api: { directories: [], addresses: [] },
   keyFiles: {},

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemRandom } from '#platform';
 import { silentLog } from '../../../test-support/fakes.ts';
-import { openVault, type TestVault } from '../../../test-support/vault.ts';
+import { noDevices, openVault, type TestVault } from '../../../test-support/vault.ts';
 import type { Sys } from '../sys/ports.ts';
 import { openVault as openServed } from '../vault.ts';
 import { eventually, makePipe, scratchDirectory, startReceiver } from './devices/receiver.fixture.ts';
@@ -223,15 +223,7 @@ describe('audit devices', () => {
         random: systemRandom,
         log: silentLog,
         sys: {} as Sys,
-        audit: {
-          devices: [],
-          api: { directories: [], addresses: [] },
-          keyFiles: {},
-          fetch,
-          stdout: process.stdout,
-          hostname: 'h',
-          processId: 1,
-        },
+        audit: noDevices,
       });
       await expect(stricter.makeRootToken()).rejects.toMatchObject({ code: 'vault.audit_required' });
       await stricter.close();
