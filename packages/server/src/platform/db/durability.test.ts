@@ -44,6 +44,19 @@ describe('a durable directory', () => {
     expect((await stat(join(directory, 'pg'))).mode & 0o077).toBe(0);
   });
 
+  it('keeps nothing of what it answered', async () => {
+    const db = await open();
+    const answer = () => db.read((tx) => sql`SELECT repeat('x', 2000000)`.execute(tx));
+    for (let i = 0; i < 10; i += 1) await answer();
+
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 100; i += 1) await answer();
+    const grownMb = (process.memoryUsage().rss - before) / 1e6;
+    await db.close();
+
+    expect(grownMb).toBeLessThan(120);
+  });
+
   it('does not block the event loop with a heavy query', async () => {
     const db = await open();
     let worstMs = 0;

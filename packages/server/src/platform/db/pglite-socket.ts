@@ -1,9 +1,11 @@
 import { Duplex } from 'node:stream';
+import { type OwnBytes, ownBytes } from './pglite-messages.ts';
 import { type WireMessage, wireMessages } from './wire.ts';
 
 /** Gives a batch of protocol messages to the engine and brings back its answer. */
 export interface WireEngine {
-  exchange(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Takes the bytes: the caller has none of them afterwards. */
+  exchange(bytes: OwnBytes): Promise<Uint8Array>;
   reset(): Promise<void>;
 }
 
@@ -74,7 +76,7 @@ export class PgliteSocket extends Duplex {
       return;
     }
     this.#pending.push(...chunks);
-    const bytes = Buffer.concat(this.#pending);
+    const bytes = ownBytes(this.#pending);
     const messages: readonly WireMessage[] = wireMessages(bytes);
     const last = messages.at(-1);
     if (last === undefined || last.end !== bytes.length || !endsBatch.has(last.type)) {

@@ -5,7 +5,7 @@ import pg from 'pg';
 import type { Log } from '../ports.ts';
 import { createCluster, startPgliteThread } from './cluster.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './pglite-messages.ts';
+import { type FromWorker, type ToWorker, transferOf, type WorkerStart } from './pglite-messages.ts';
 import { PgliteSocket } from './pglite-socket.ts';
 import { valueTypes } from './values.ts';
 
@@ -92,7 +92,7 @@ async function startEngine(
       }
       const id = nextId++;
       waiters.set(id, { resolve, reject });
-      worker.postMessage({ ...body, id });
+      worker.postMessage({ ...body, id }, body.kind === 'bytes' ? transferOf(body.bytes) : []);
     });
 
   await ready;
