@@ -29,6 +29,8 @@ export interface ArchiveDeps {
 export function createArchive({ db, store, audit, findings, file }: ArchiveDeps): Archive {
   /** How far the file is sealed, as far as this process knows. */
   let fileSealed: number | undefined;
+  /** An end of the file from which on this process counted its lines: where it was opened, later where it was sealed. */
+  let counted = file?.end;
 
   async function fromTable(): Promise<number> {
     if (!(await db.statement((tx) => store.hasPending(tx)))) return 0;
@@ -49,26 +51,36 @@ export function createArchive({ db, store, audit, findings, file }: ArchiveDeps)
   }
 
   async function fromFile(journal: JournalFile): Promise<number> {
-    if (journal.end.place === fileSealed) return 0;
+    const now = journal.end;
+    if (now.place === fileSealed) return 0;
     const before = await db.read((tx) => store.sealedTo(tx, 'file'));
     fileSealed = before.place;
-    if (journal.end.place === fileSealed) return 0;
-    let end: Link = before;
-    let lines = 0;
-    for await (const batch of journal.read(before)) {
-      end = { place: batch.place, chain: batch.chain };
-      lines += batch.lines;
-      if (end.place - before.place >= maxBatches) break;
-    }
+    if (now.place === fileSealed) return 0;
+    // What this process appended is not read back: under load that would cost as much as to answer.
+    const end =
+      before.place === counted?.place
+        ? { ...now, lines: now.lines - counted.lines }
+        : await readOn(journal, before);
     await db.write(async (tx) => {
       const { place } = await store.holdSealedTo(tx, 'file');
       // Another call sealed them meanwhile.
       if (place !== before.place) return;
       await store.setSealedTo(tx, 'file', end);
-      await audit.record(tx, sealedEvent('file', before, end, lines));
+      await audit.record(tx, sealedEvent('file', before, end, end.lines));
     });
     fileSealed = end.place;
+    if (end.place === now.place) counted = now;
     return end.place - before.place;
+  }
+
+  /** What another process left. */
+  async function readOn(journal: JournalFile, before: Link): Promise<Link & { readonly lines: number }> {
+    let end = { ...before, lines: 0 };
+    for await (const batch of journal.read(before)) {
+      end = { place: batch.place, chain: batch.chain, lines: end.lines + batch.lines };
+      if (end.place - before.place >= maxBatches) break;
+    }
+    return end;
   }
 
   async function fromFileIfWhole(journal: JournalFile): Promise<number> {

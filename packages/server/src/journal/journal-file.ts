@@ -20,8 +20,8 @@ import {
  * others may read meanwhile.
  */
 export interface JournalFile {
-  /** The last batch. */
-  readonly end: Link;
+  /** The last batch, and how many lines were appended since the file was opened. */
+  readonly end: End;
   append(batch: AuditBatch): Promise<void>;
   /**
    * Batches after a place, in order, each checked against the chain, and against the chain at that place if it is
@@ -29,6 +29,10 @@ export interface JournalFile {
    */
   read(after: Known): AsyncGenerator<PlacedBatch, void>;
   close(): Promise<void>;
+}
+
+export interface End extends Link {
+  readonly lines: number;
 }
 
 interface Known {
@@ -51,7 +55,9 @@ const namePattern = /^journal-(\d{16})\.log$/;
 export async function openJournalFile(deps: JournalFileDeps): Promise<JournalFile> {
   const { directory, maxFileBytes, sealedTo, onTorn } = deps;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  let { end, file, offset } = await openLast();
+  const last = await openLast();
+  let { file, offset } = last;
+  let end: End = { ...last.end, lines: 0 };
   /** Where reading got to, so that a reader that comes back does not begin at the head of a file. */
   let reached: { readonly link: Link; readonly name: string; readonly offset: number } | undefined;
   /** Set when a failed write could not be taken back: appending after it would hide everything that follows. */
@@ -77,7 +83,7 @@ export async function openJournalFile(deps: JournalFileDeps): Promise<JournalFil
     if (broken !== undefined) throw brokenFile(broken);
     if (batch.body.length === 0 || batch.body.length > maxBodyBytes) throw badBody(batch.body.length);
     if (offset >= maxFileBytes && offset > fileHeadBytes) await rotate();
-    const next = linkAfter(end, batch);
+    const next = { ...linkAfter(end, batch), lines: end.lines + batch.lines };
     const frame = encodeFrame(next, batch);
     try {
       for (let written = 0; written < frame.length; ) {
