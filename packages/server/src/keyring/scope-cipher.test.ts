@@ -17,7 +17,7 @@ import { decryptBytes, unwrapKey } from './aead.ts';
 import { createKeyring, fileSeal, type Keyring, keyringMigrations } from './index.ts';
 import { maxUses } from './keks.ts';
 import { bodyAt, nonceAt, packedOverheadBytes, wrappedAt } from './packed-record.ts';
-import { createScopeCipher, heldKek, maxPackedPlaintextBytes, stopUses } from './scope-cipher.ts';
+import { createScopeCipher, heldKek, maxPackedPlaintextBytes, noKeks, stopUses } from './scope-cipher.ts';
 
 let test: TestDb;
 let db: Db;
@@ -175,7 +175,7 @@ describe('packed records', () => {
   it('are AES-256-GCM with the associated data of the keyring, opened by its slow half', () => {
     const kek = Buffer.alloc(32, 7);
     const held = heldKek(scope, 3, kek, 0);
-    const keks = { byVersion: new Map([[3, held]]), newest: held };
+    const keks = { ...noKeks(), byVersion: new Map([[3, held]]), newest: held };
     const entropy = { bytes: (size: number) => seededRandom(5).bytes(size) };
     const sealed = createScopeCipher(scope, keks, entropy, async () => undefined).seal('ä/b', bytes('value'));
     const frame = (...parts: string[]): Buffer =>
@@ -224,6 +224,22 @@ describe('the cipher of a scope', () => {
     await expect(cipher.refresh()).rejects.toEqual(closed);
     await expect(pending.then((late) => late.seal('k', bytes('v')))).rejects.toEqual(closed);
     await expect(keyring.cipher(scope)).rejects.toEqual(closed);
+  });
+
+  it('opens again what it opened before, at its own address only, however much came between', async () => {
+    const cipher = await keyring.cipher(scope);
+    const one = cipher.seal('one', bytes('first'));
+    const two = cipher.seal('two', bytes('second'));
+    const forged = Buffer.concat([one.subarray(0, nonceAt), two.subarray(nonceAt)]);
+
+    for (let round = 0; round < 2; round += 1) {
+      expect([cipher.open('one', one), cipher.open('two', two)]).toEqual([bytes('first'), bytes('second')]);
+      expect([cipher.open('two', one), cipher.open('one', two)]).toEqual([undefined, undefined]);
+      expect([cipher.open('one', forged), cipher.open('two', forged)]).toEqual([undefined, undefined]);
+      for (let n = 0; n < 3000; n += 1) {
+        expect(cipher.open(`${n}`, cipher.seal(`${n}`, bytes(`value ${n}`)))).toEqual(bytes(`value ${n}`));
+      }
+    }
   });
 
   it('refuses a scope that is none', async () => {

@@ -4,6 +4,7 @@ import { type AadTemplate, aadTemplate, maxPackedAddressLength } from './aad-tem
 import { keySizeBytes, nonceSizeBytes, tagSizeBytes } from './aead.ts';
 import type { Entropy } from './entropy.ts';
 import { decryptFailed, keyringClosed } from './faults.ts';
+import { createOpenedKeys, type OpenedKeys } from './opened-keys.ts';
 import {
   bodyAt,
   nonceAt,
@@ -72,6 +73,11 @@ export function heldKek(scope: string, version: number, key: Uint8Array, uses: n
 export interface HeldKeks {
   readonly byVersion: Map<number, HeldKek>;
   newest: HeldKek | undefined;
+  readonly opened: OpenedKeys;
+}
+
+export function noKeks(): HeldKeks {
+  return { byVersion: new Map(), newest: undefined, opened: createOpenedKeys() };
 }
 
 const gcm = 'aes-256-gcm';
@@ -143,9 +149,15 @@ export function createScopeCipher(
       }
     },
     open(address, sealed) {
+      newest();
+      if (!isAddress(address) || packedVersion(sealed) === 0) return undefined;
+      const wrapped = latin1(sealed, nonceAt);
+      const known = keks.opened.find(wrapped);
+      if (known !== undefined) return decrypt(known, recordAad.at(address), sealed.subarray(nonceAt));
       const dek = unwrap(address, sealed);
       if (dek === undefined) return undefined;
       const plaintext = decrypt(dek, recordAad.at(address), sealed.subarray(nonceAt));
+      if (plaintext !== undefined) keks.opened.keep(wrapped, dek);
       dek.fill(0);
       return plaintext;
     },
@@ -181,6 +193,10 @@ function decrypt(key: KeyObject | Uint8Array, aad: Uint8Array, sealed: Uint8Arra
     plaintext.fill(0);
     return undefined;
   }
+}
+
+function latin1(bytes: Uint8Array, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, end).toString('latin1');
 }
 
 function isAddress(address: string): boolean {

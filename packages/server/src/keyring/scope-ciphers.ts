@@ -3,7 +3,7 @@ import type { Db, Log, Tx } from '#platform';
 import type { Entropy } from './entropy.ts';
 import { keyringClosed } from './faults.ts';
 import { type Keks, maxUses } from './keks.ts';
-import { createScopeCipher, type HeldKeks, heldKek, type ScopeCipher } from './scope-cipher.ts';
+import { createScopeCipher, type HeldKeks, heldKek, noKeks, type ScopeCipher } from './scope-cipher.ts';
 import type { KeyringStore } from './store.ts';
 
 export interface ScopeCiphers {
@@ -84,7 +84,7 @@ export function createScopeCiphers(deps: ScopeCiphersDeps): ScopeCiphers {
 
   async function takeOver(scope: string, own: Held): Promise<boolean> {
     // Loaded aside and taken over at once: a transaction that is repeated or a close meanwhile leaves nothing behind.
-    const next: HeldKeks = { byVersion: new Map(own.keks.byVersion), newest: own.keks.newest };
+    const next: HeldKeks = { ...own.keks, byVersion: new Map(own.keks.byVersion) };
     const found = await db.read((tx) => load(tx, scope, next));
     if (own.closed) throw keyringClosed();
     for (const [version, kek] of next.byVersion) own.keks.byVersion.set(version, kek);
@@ -93,7 +93,7 @@ export function createScopeCiphers(deps: ScopeCiphersDeps): ScopeCiphers {
   }
 
   async function create(scope: string): Promise<Held> {
-    const keksOf: HeldKeks = { byVersion: new Map(), newest: undefined };
+    const keksOf = noKeks();
     const cipher = createScopeCipher(scope, keksOf, entropy, () => refresh(scope, own));
     const own: Held = { keks: keksOf, cipher, closed: false };
     ready.add(own);
@@ -137,6 +137,7 @@ export function createScopeCiphers(deps: ScopeCiphersDeps): ScopeCiphers {
         own.closed = true;
         own.keks.byVersion.clear();
         own.keks.newest = undefined;
+        own.keks.opened.wipe();
       }
       ready = new Set();
       held = new Map();
