@@ -2,8 +2,9 @@ import { Fault } from '@sallyport/formats';
 import type { Ciphers } from './ciphers.ts';
 import { type Change, createRecordSet, type RecordSet } from './record-set.ts';
 import type { HeldRecord, Records } from './records.ts';
+import { HeldSpace, latin1, type SpaceDeps } from './space.ts';
 import type { StateHash, Sum } from './state-hash.ts';
-import { type Codec, ScopeNotOpen, type Space, type Turn } from './turn.ts';
+import type { Turn } from './turn.ts';
 
 /** All records in memory, changed in place with a way back. Not for concurrent use: the lane is its only caller. */
 export interface State {
@@ -38,74 +39,35 @@ interface Undo {
   readonly before: HeldRecord | undefined;
 }
 
-/** The index row of the table holds scope and path, and PostgreSQL bounds it (a third of a page). */
-const maxPathBytes = 2000;
-
 export function createState(stateHash: StateHash, ciphers: Ciphers): State {
   let all = createRecordSet(stateHash);
   let undos: Undo[] = [];
+  let spaces = new Map<string, HeldSpace>();
+  let running: Turn | undefined;
+  let heard: (scope: string) => void = () => undefined;
+
+  const spaceDeps: SpaceDeps = {
+    ciphers,
+    place,
+    requireTurn() {
+      if (running === undefined) throw turnOver();
+    },
+    missing: (scope) => heard(scope),
+  };
+
+  function spaceOf(scope: string): HeldSpace {
+    let space = spaces.get(scope);
+    if (space === undefined) {
+      space = new HeldSpace(scope, all.of(scope), spaceDeps);
+      spaces.set(scope, space);
+    }
+    return space.enter();
+  }
 
   function place(scope: string, records: Records, path: string, after: HeldRecord | undefined): void {
     undos.push({ scope, path, before: records.get(path) });
     if (after === undefined) records.delete(path);
     else records.set(path, after);
-  }
-
-  function spaceOf(scope: string, over: () => boolean, onMissing: (scope: string) => void): Space {
-    const cipher = noticing(onMissing, () => ciphers.get(scope));
-    const records = all.of(scope);
-
-    function find(path: string): HeldRecord | undefined {
-      if (over()) throw turnOver();
-      return records.get(path);
-    }
-    const open = (path: string, record: HeldRecord): Buffer =>
-      noticing(onMissing, () => ciphers.open(scope, cipher, path, record));
-
-    function store(path: string, bytes: Buffer, value: unknown): void {
-      try {
-        if (over()) throw turnOver();
-        if (!isPath(path)) throw badPath(path);
-        const sealed = latin1(cipher.seal(path, bytes));
-        place(scope, records, path, { sealed, value });
-      } finally {
-        bytes.fill(0);
-      }
-    }
-
-    return {
-      scope,
-      has: (path) => find(path) !== undefined,
-      get(path) {
-        const record = find(path);
-        return record === undefined ? undefined : open(path, record);
-      },
-      put: (path, bytes) => store(path, bytes, undefined),
-      read<T>(path: string, codec: Codec<T>): T | undefined {
-        const record = find(path);
-        if (record === undefined) return undefined;
-        // Kept by the same codec: a path is read through one codec only.
-        if (record.value !== undefined) return record.value as T;
-        const bytes = open(path, record);
-        try {
-          const value = codec.decode(bytes);
-          if (codec.kept) record.value = value;
-          return value;
-        } finally {
-          bytes.fill(0);
-        }
-      },
-      write<T>(path: string, codec: Codec<T>, value: T) {
-        store(path, codec.encode(value), codec.kept ? value : undefined);
-      },
-      delete(path) {
-        if (find(path) !== undefined) place(scope, records, path, undefined);
-      },
-      list(directory) {
-        if (over()) throw turnOver();
-        return records.children(directory);
-      },
-    };
   }
 
   function backTo(mark: number): void {
@@ -122,34 +84,32 @@ export function createState(stateHash: StateHash, ciphers: Ciphers): State {
     replace(records) {
       backTo(0);
       all = records;
+      spaces = new Map();
     },
     load(changes) {
       backTo(0);
       for (const change of changes) all.load(change);
     },
     turn(now, decide, onMissing = () => undefined) {
+      if (running !== undefined) throw turnInTurn();
       const began = undos.length;
-      const spaces = new Map<string, Space>();
-      let over = false;
       const turn: Turn = {
         now,
         space(scope) {
-          let space = spaces.get(scope);
-          if (space === undefined) {
-            space = spaceOf(scope, () => over, onMissing);
-            spaces.set(scope, space);
-          }
-          return space;
+          if (running !== turn) throw turnOver();
+          return spaceOf(scope);
         },
         undo() {
-          if (over) throw turnOver();
+          if (running !== turn) throw turnOver();
           backTo(began);
         },
       };
+      running = turn;
+      heard = onMissing;
       try {
         return decide(turn);
       } finally {
-        over = true;
+        running = undefined;
       }
     },
     mark: () => undos.length,
@@ -194,37 +154,8 @@ export function createState(stateHash: StateHash, ciphers: Ciphers): State {
   };
 }
 
-function noticing<T>(onMissing: (scope: string) => void, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    // Told apart from the throw, which the decision may catch.
-    if (error instanceof ScopeNotOpen) onMissing(error.scope);
-    throw error;
-  }
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
-}
-
-function isPath(path: string): boolean {
-  // PostgreSQL takes no NUL in a text; one such path would fail the whole batch of other people's requests.
-  return (
-    path !== '' && path.length <= maxPathBytes && !path.includes('\0') && path.isWellFormed() && fits(path)
-  );
-}
-
-function fits(path: string): boolean {
-  return 3 * path.length <= maxPathBytes || Buffer.byteLength(path) <= maxPathBytes;
-}
-
-function badPath(path: string): Fault {
-  return new Fault(
-    'invalid',
-    'journal.path',
-    `expected a path of 1 to ${maxPathBytes} bytes of UTF-8 without NUL, got ${path.length} characters`,
-  );
+function turnInTurn(): Fault {
+  return new Fault('internal', 'journal.turn_in_turn', 'a decision was begun within another one');
 }
 
 function turnOver(): Fault {

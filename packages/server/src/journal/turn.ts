@@ -27,6 +27,8 @@ export interface Space {
   has(path: string): boolean;
   /** The record in the clear, for the caller to wipe. Throws `journal.record_damaged`, which names the record. */
   get(path: string): Buffer | undefined;
+  /** As `get`, with what differs between any two sealings: it tells whether a record is still the one of before. */
+  getStamped(path: string): Stamped | undefined;
   /**
    * Takes the bytes: they are sealed and wiped, also on a throw. A path has 1 to 2,000 bytes of UTF-8 and no NUL, else
    * `journal.path`.
@@ -38,6 +40,11 @@ export interface Space {
   delete(path: string): void;
   /** Names right below `directory` (empty, or ending with "/"), sorted by bytes; names with more below end with "/". */
   list(directory: string): readonly string[];
+}
+
+export interface Stamped {
+  readonly bytes: Buffer;
+  readonly stamp: string;
 }
 
 /** What a decision is made on: all records at one moment, and that moment. Good until the decision returns. */

@@ -1,17 +1,52 @@
-import type { Codec, Space } from '#journal';
+import type { Codec, Space, Stamped } from '#journal';
 import type { Records } from './backend.ts';
 
 /** The records of a space whose paths begin with `prefix`, which ends with a slash. */
 export function below(space: Space | Records, prefix: string): Records {
-  return {
-    has: (path) => space.has(prefix + path),
-    get: (path) => space.get(prefix + path),
-    put: (path, bytes) => space.put(prefix + path, bytes),
-    read: (path, codec) => space.read(prefix + path, codec),
-    write: (path, codec, value) => space.write(prefix + path, codec, value),
-    delete: (path) => space.delete(prefix + path),
-    list: (directory) => space.list(prefix + directory),
-  };
+  return new Below(space, prefix);
+}
+
+/** A class, because each request makes one: its verbs are made once. */
+class Below implements Records {
+  readonly #space: Records;
+  readonly #prefix: string;
+
+  constructor(space: Records, prefix: string) {
+    this.#space = space;
+    this.#prefix = prefix;
+  }
+
+  has(path: string): boolean {
+    return this.#space.has(this.#prefix + path);
+  }
+
+  get(path: string): Buffer | undefined {
+    return this.#space.get(this.#prefix + path);
+  }
+
+  getStamped(path: string): Stamped | undefined {
+    return this.#space.getStamped(this.#prefix + path);
+  }
+
+  put(path: string, bytes: Buffer): void {
+    this.#space.put(this.#prefix + path, bytes);
+  }
+
+  read<T>(path: string, codec: Codec<T>): T | undefined {
+    return this.#space.read(this.#prefix + path, codec);
+  }
+
+  write<T>(path: string, codec: Codec<T>, value: T): void {
+    this.#space.write(this.#prefix + path, codec, value);
+  }
+
+  delete(path: string): void {
+    this.#space.delete(this.#prefix + path);
+  }
+
+  list(directory: string): readonly string[] {
+    return this.#space.list(this.#prefix + directory);
+  }
 }
 
 /** All paths below `directory`, depth first. */

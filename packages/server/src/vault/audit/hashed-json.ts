@@ -1,7 +1,7 @@
 import { type CanonicalHash, createCanonicalHash } from './canonical-hash.ts';
 import { type JsonSink, SinkFull } from './json-sink.ts';
 import { boundedText, jsonText } from './json-text.ts';
-import { walkJson } from './json-walk.ts';
+import { RawJson, walkJson } from './json-walk.ts';
 import type { AuditSalt } from './salt.ts';
 
 export interface HashedData {
@@ -25,6 +25,8 @@ export interface DataHasher {
 const maxDepth = 32;
 const maxValues = 4096;
 const maxChars = 512 * 1024;
+/** Longer, and it is hashed anew each time. */
+const maxKeptChars = 4096;
 
 export function createDataHasher(salt: AuditSalt): DataHasher {
   // Few enough to be guessed by anybody who reads the log: their hashes hide nothing, and being made once costs nothing.
@@ -48,10 +50,14 @@ export function createDataHasher(salt: AuditSalt): DataHasher {
 
   return {
     hash(value, clearKeys) {
+      const before = value instanceof RawJson && clearKeys.size === 0 ? value.audited : undefined;
+      if (before?.by === salt && before.json !== undefined) return { json: before.json, elided: false };
       sink.begin(clearKeys);
       try {
         walkJson(value, sink);
-        return { json: sink.take(), elided: false };
+        const json = sink.take();
+        if (before !== undefined && json.length <= maxKeptChars) Object.assign(before, { by: salt, json });
+        return { json, elided: false };
       } catch (error) {
         sink.take();
         if (error instanceof SinkFull) return elide(value);

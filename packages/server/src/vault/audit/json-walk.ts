@@ -6,11 +6,20 @@ import { numberText } from './json-text.ts';
 /** JSON that is audited from its bytes (UTF-8, one document), so that its values never become strings. */
 export class RawJson {
   readonly bytes: Buffer;
+  /** What its line says of it, if it was audited before: one object as long as the bytes are the same. */
+  readonly audited: AuditedBefore | undefined;
 
   /** Borrows `bytes`: they must not change until the line is made. */
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, audited?: AuditedBefore) {
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.audited = audited;
   }
+}
+
+/** Hashes of one piece of data under the salt of one device, kept by whoever knows when the data is the same again. */
+export interface AuditedBefore {
+  by?: object;
+  json?: string;
 }
 
 /** Deeper is a cycle: no parser in front of this gives such a value. */

@@ -13,6 +13,7 @@ import {
   deletionOf,
   describeVersion,
   findMetadata,
+  findStampedValue,
   findValue,
   isDeleted,
   keptVersions,
@@ -23,20 +24,33 @@ import {
   type VersionMetadata,
 } from './metadata.ts';
 import { forgetPrints, printsIn, printsText } from './prints.ts';
+import { shownVersion } from './shown.ts';
 
 /** `GET data/:path`: the value of a version; of a version that is gone, a 404 that tells what it was. */
 export function readVersion(call: Call): Reply {
   const { version, metadata } = versionOf(call);
   const facts = metadata.versions[version];
-  const described = JSON.stringify(describeVersion(call, version, metadata));
   if (facts === undefined) throw nothingHere();
-  const value =
-    facts.destroyed || isDeleted(facts, call.now) ? undefined : findValue(call.store, pathOf(call), version);
-  if (value === undefined) return { status: 404, data: { data: null, metadata: JSON.parse(described) } };
-  const json = Buffer.concat([Buffer.from('{"data":'), value, Buffer.from(`,"metadata":${described}}`)]);
-  value.fill(0);
-  return { data: new RawJson(json), after: sighted(call, pathOf(call), version) };
+  const gone = facts.destroyed || isDeleted(facts, call.now);
+  const found = gone ? undefined : findStampedValue(call.store, pathOf(call), version);
+  if (found === undefined)
+    return { status: 404, data: { data: null, metadata: describeVersion(call, version, metadata) } };
+  const { tail, audited } = shownVersion(call, version, metadata, found.stamp);
+  const json = enclosed(found.bytes, tail);
+  found.bytes.fill(0);
+  return { data: new RawJson(json, audited), after: sighted(call, pathOf(call), version) };
 }
+
+/** In one buffer, filled at once: `Buffer.concat` of three costs twice as much. */
+function enclosed(value: Buffer, tail: Buffer): Buffer {
+  const json = Buffer.allocUnsafe(beforeValue.length + value.length + tail.length);
+  json.set(beforeValue);
+  json.set(value, beforeValue.length);
+  json.set(tail, beforeValue.length + value.length);
+  return json;
+}
+
+const beforeValue = Buffer.from('{"data":');
 
 /** The version that was asked for, the current one when absent or 0. */
 export function versionOf(call: Call): { readonly version: number; readonly metadata: SecretMetadata } {

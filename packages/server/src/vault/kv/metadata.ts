@@ -1,3 +1,4 @@
+import type { Stamped } from '#journal';
 import type { Call, Records } from '../backend.ts';
 import type { JsonObject } from '../fields.ts';
 import { jsonCodec } from '../records.ts';
@@ -86,6 +87,10 @@ export function putConfig(store: Records, config: KvConfig): void {
 /** A value as its owner wrote it: the bytes of a JSON object. */
 export function findValue(store: Records, path: string, version: number): Buffer | undefined {
   return store.get(valuePath(path, version));
+}
+
+export function findStampedValue(store: Records, path: string, version: number): Stamped | undefined {
+  return store.getStamped(valuePath(path, version));
 }
 
 export function putValue(store: Records, path: string, version: number, json: Buffer): void {
