@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { isFault } from '@sallyport/formats';
-import { createLog, loadConfig, sourcesOf } from '#platform';
+import { collectWhenIdle, createLog, loadConfig, sourcesOf } from '#platform';
 import { compose } from './app/compose.ts';
 
 const argv = process.argv.slice(2);
@@ -30,6 +30,7 @@ async function serve(words: readonly string[]): Promise<void> {
   const sallyport = await compose(config, log, onDatabaseStopped, sources.env);
   const { url, ...started } = await sallyport.start({ localAgent, dev });
   process.stdout.write(`${JSON.stringify({ ready: true, address: url, ...started })}\n`);
+  collectWhenIdle().catch((error: unknown) => log.warn({ err: error }, 'garbage was not collected'));
   const stop = (): void => {
     sallyport.stop().then(
       () => process.exit(0),

@@ -18,6 +18,7 @@ export {
 } from './http/types.ts';
 export { createJobs } from './jobs/jobs.ts';
 export { createLog, type LogConfig, type LogLevel } from './log/log.ts';
+export { collectWhenIdle } from './memory/collect.ts';
 export * from './ports.ts';
 export { systemClock, systemRandom } from './time/clock.ts';
 export { createIds } from './time/ids.ts';

@@ -1,6 +1,7 @@
 import { flushCompileCache } from 'node:module';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
+import { collectWhenIdle } from '../memory/collect.ts';
 import { DurableNodeFs, durableStartParams, memoryStartParams } from './durable-files.ts';
 import {
   type FromWorker,
@@ -100,3 +101,5 @@ else serve(await open(), port);
 // Ended from outside, a thread would not keep what it compiled.
 flushCompileCache();
 port.postMessage({ id: 0 } satisfies FromWorker);
+// A thread that cannot clean up still works.
+if (start.create !== true) void collectWhenIdle().catch(() => undefined);
