@@ -1,12 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createJournal, type Journal, journalMigrations } from '#journal';
 import { createKeyring, fileSeal, type Keyring, keyringMigrations } from '#keyring';
 import { createAudit, ledgerMigrations } from '#ledger';
-import { createIds, systemClock, systemRandom } from '#platform';
+import { createIds, createListener, systemClock, systemRandom } from '#platform';
 import { vaultMigrations } from '#vault';
 import type { AuditSettings } from '../src/vault/audit/settings.ts';
 import type { Backend } from '../src/vault/backend.ts';
@@ -126,17 +124,20 @@ export async function openVault(
     return { answer: undefined, audit: [] };
   });
   const rootToken = await vault.makeRootToken();
-  const handle = createHandler({
+  const handler = createHandler({
     control: options.control ?? notSealable,
     pipeline: vault.pipeline,
     log,
     requestId: () => crypto.randomUUID(),
-    verbOf: (message) => message.method ?? 'GET',
     certificateOf: () => undefined,
   });
-  const server = createServer((message, response) => void handle(message, response));
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const listener = createListener({
+    log,
+    ids,
+    config: { host: '127.0.0.1', port: 0, graceSeconds: 0, maxConnections: 1000 },
+  });
+  listener.attach({ below: '/v1/', ...handler });
+  const { url: address } = await listener.listen();
 
   return {
     vault,
@@ -159,8 +160,7 @@ export async function openVault(
       return { status: answer.status, text, body: text === '' ? undefined : safeJson(text) };
     },
     async close() {
-      server.closeAllConnections();
-      await new Promise((closed) => server.close(closed));
+      await listener.stop();
       await vault.close();
       await journal.close();
       await keyring.close();

@@ -12,26 +12,19 @@ export interface VaultDoor {
 
 export function createVaultDoor({ listener, log }: Ground, control: SealControl): VaultDoor {
   let current: Vault | undefined;
-  const handle = createHandler({
+  const { handle, quick } = createHandler({
     control,
     pipeline: {
-      answer: async (request, deadline) => {
+      answer: (request, deadline) => {
         if (current === undefined) throw new Fault('unavailable', 'journal.closed', 'Vault is sealed');
-        return await current.pipeline.answer(request, deadline);
+        return current.pipeline.answer(request, deadline);
       },
     },
     log,
     requestId: randomUUID,
-    verbOf: (message) => message.method ?? 'GET',
     certificateOf: peerCertificateOf,
   });
-  listener.attach({
-    below: '/v1/',
-    handle: (request, response) => {
-      void handle(request, response);
-      return true;
-    },
-  });
+  listener.attach({ below: '/v1/', handle, quick });
   return {
     answerWith(vault) {
       current = vault;

@@ -3,8 +3,10 @@ export type { Config } from './config/options.ts';
 export { sourcesOf } from './config/sources.ts';
 export { type Database, type DatabaseConfig, databaseOf, openDatabase, tablesOf } from './db/database.ts';
 export { collectBody } from './http/body.ts';
+export { type HeaderFields, headerFields } from './http/front/answer-bytes.ts';
 export { createListener, type Listener } from './http/front/listener.ts';
 export { peerCertificateOf } from './http/front/peer.ts';
+export type { QuickExchange } from './http/front/quick-exchange.ts';
 export { tlsFilesOf } from './http/front/tls-files.ts';
 export { createHttp, type HttpConfig, type HttpDeps, type HttpServer } from './http/server.ts';
 export {

@@ -1,10 +1,14 @@
 import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { Fault, isFault } from '@sallyport/formats';
-import type { Log } from '#platform';
+import type { Log, QuickExchange } from '#platform';
 import type { Pipeline } from '../request/pipeline.ts';
 import { type Answer, renderFault } from '../request/render.ts';
 import { answerSealed, type SealAnswer, type SealControl } from '../sys/sealed.ts';
+import type { Exchange } from './exchange.ts';
+import { overNode } from './node-exchange.ts';
+import { overQuick } from './quick-exchange.ts';
 import { readRequest } from './read-request.ts';
 
 export interface HandlerDeps {
@@ -13,8 +17,13 @@ export interface HandlerDeps {
   readonly pipeline: Pipeline;
   readonly log: Log;
   readonly requestId: () => string;
-  readonly verbOf: (message: IncomingMessage) => string;
-  readonly certificateOf: (message: IncomingMessage) => X509Certificate | undefined;
+  readonly certificateOf: (request: { readonly socket: Socket }) => X509Certificate | undefined;
+}
+
+/** Takes every request below `/v1/`, from either door of a listener. */
+export interface Handler {
+  handle(message: IncomingMessage, response: ServerResponse): true;
+  quick(request: QuickExchange): true;
 }
 
 const answerSeconds = 60;
@@ -25,33 +34,38 @@ const answerSeconds = 60;
  * KNOWN LIMIT: what `readRequest` refuses (a path, query, body or namespace that is not one) had no meaning and touched
  * nothing; it is in no audit. Nor are the five paths that answer while the server is sealed.
  */
-export function createHandler(deps: HandlerDeps) {
+export function createHandler(deps: HandlerDeps): Handler {
   const { pipeline, log } = deps;
 
-  return async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const answer = async (exchange: Exchange): Promise<void> => {
     const deadline = createDeadline();
     let body: Buffer | undefined;
     const id = deps.requestId();
     try {
-      const request = await readRequest(message, {
-        id,
-        verb: deps.verbOf(message),
-        certificate: deps.certificateOf(message),
-      });
+      const read = readRequest(exchange, { id, certificate: deps.certificateOf(exchange) });
+      const request = read instanceof Promise ? await read : read;
       body = request.bodyBytes;
       const always = answerSealed(deps.control, request);
-      send(
-        response,
+      exchange.send(
         always === undefined ? await pipeline.answer(request, deadline.signal) : plain(await always),
-        message,
       );
     } catch (error) {
       const fault = isFault(error) ? error : unexpected(error, id, log);
-      send(response, renderFault(fault), message);
+      exchange.send(renderFault(fault));
     } finally {
       deadline.over();
       body?.fill(0);
     }
+  };
+  return {
+    handle: (message, response) => {
+      void answer(overNode(message, response));
+      return true;
+    },
+    quick: (request) => {
+      void answer(overQuick(request));
+      return true;
+    },
   };
 }
 
@@ -75,26 +89,6 @@ function createDeadline() {
 function plain({ status, body }: SealAnswer): Answer {
   const bytes = body === undefined ? undefined : Buffer.from(`${JSON.stringify(body)}\n`);
   return { status, contentType: 'application/json', body: bytes, headers: {} };
-}
-
-function send(response: ServerResponse, answer: Answer, message: IncomingMessage): void {
-  if (response.destroyed || response.headersSent) return;
-  const { body } = answer;
-  const headers: Record<string, string | number> = {
-    'content-type': answer.contentType,
-    'cache-control': 'no-store',
-    ...answer.headers,
-  };
-  if (body !== undefined) headers['content-length'] = body.length;
-  // What was not read of a body would be taken for the next request.
-  if (!message.complete) headers['connection'] = 'close';
-  response.writeHead(answer.status, headers);
-  if (body === undefined) {
-    response.end();
-    return;
-  }
-  // Wiped when the socket has taken it: the next request finds nothing in this memory.
-  response.end(body, () => body.fill(0));
 }
 
 function slow(): Fault {

@@ -1,25 +1,24 @@
 import type { X509Certificate } from 'node:crypto';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { Fault, parseStrictJson } from '@sallyport/formats';
 import { parseDuration } from '../duration.ts';
 import { isObject, type JsonObject } from '../fields.ts';
 import type { Incoming, Method } from '../request/incoming.ts';
 import { parsePath } from '../request/path.ts';
+import type { Exchange } from './exchange.ts';
 
-/** What the listener knows of a request beside Node's own words for it. */
+/** What is known of a request beside its own words. */
 export interface Arrived {
   readonly id: string;
-  /** The verb as the client sent it: Node's parser has no `LIST`. */
-  readonly verb: string;
   readonly certificate: X509Certificate | undefined;
 }
 
-const maxBodyBytes = 4 * 1024 * 1024;
+/** 4 MiB. */
+export const maxBodyBytes = 4 * 1024 * 1024;
 const maxQueryLength = 4096;
 const maxQueryFields = 32;
 const prefix = '/v1/';
 const empty: JsonObject = Object.freeze(Object.create(null));
-const noBytes = Buffer.alloc(0);
 const methods: ReadonlySet<string> = new Set<Method>([
   'GET',
   'HEAD',
@@ -30,31 +29,50 @@ const methods: ReadonlySet<string> = new Set<Method>([
   'LIST',
 ]);
 
-/** The door of `/v1/`: everything bounded, decoded once, refused with a 400 that says why. */
-export async function readRequest(message: IncomingMessage, arrived: Arrived): Promise<Incoming> {
-  const url = message.url ?? '';
+/**
+ * The door of `/v1/`: everything bounded, decoded once, refused with a 400 that says why. A promise only where the body
+ * has to be waited for.
+ */
+export function readRequest(exchange: Exchange, arrived: Arrived): Incoming | Promise<Incoming> {
+  const target = readTarget(exchange.url);
+  const body = exchange.body();
+  if (Buffer.isBuffer(body)) return readWhole(exchange, arrived, target, body);
+  return body.then((bytes) => readWhole(exchange, arrived, target, bytes));
+}
+
+type Target = Pick<Incoming, 'path' | 'listing' | 'query'>;
+
+function readTarget(url: string): Target {
   const mark = url.indexOf('?');
   const { path, listing } = parsePath(mark < 0 ? url.slice(prefix.length) : url.slice(prefix.length, mark));
-  const query = mark < 0 ? noQuery : readQuery(url.slice(mark + 1));
-  const bodyBytes = await readBody(message);
-  const { headers, socket } = message;
-  refuseNamespace(headers['x-vault-namespace']);
-  return {
-    id: arrived.id,
-    method: methodOf(arrived.verb),
-    path,
-    listing,
-    help: query['help'] !== undefined,
-    query,
-    body: withQuery(bodyBytes.length === 0 ? empty : parseBody(bodyBytes), query),
-    bodyBytes,
-    token: tokenOf(headers),
-    wrapSeconds: wrapOf(headers),
-    headers,
-    remoteAddress: socket.remoteAddress ?? '',
-    remotePort: socket.remotePort ?? 0,
-    certificate: arrived.certificate,
-  };
+  return { path, listing, query: mark < 0 ? noQuery : readQuery(url.slice(mark + 1)) };
+}
+
+function readWhole(exchange: Exchange, arrived: Arrived, target: Target, bodyBytes: Buffer): Incoming {
+  const { headers, socket } = exchange;
+  const { query } = target;
+  try {
+    refuseNamespace(headers['x-vault-namespace']);
+    return {
+      id: arrived.id,
+      method: methodOf(exchange.method),
+      path: target.path,
+      listing: target.listing,
+      help: query['help'] !== undefined,
+      query,
+      body: withQuery(bodyBytes.length === 0 ? empty : parseBody(bodyBytes), query),
+      bodyBytes,
+      token: tokenOf(headers),
+      wrapSeconds: wrapOf(headers),
+      headers,
+      remoteAddress: socket.remoteAddress ?? '',
+      remotePort: socket.remotePort ?? 0,
+      certificate: arrived.certificate,
+    };
+  } catch (error) {
+    bodyBytes.fill(0);
+    throw error;
+  }
 }
 
 /** To pass over it would be to answer from a place that the client did not mean. */
@@ -84,6 +102,7 @@ function readQuery(text: string): Readonly<Record<string, string>> {
  * parameters holds for them wherever they were written; one that is in both places has no one meaning.
  */
 function withQuery(body: JsonObject, query: Readonly<Record<string, string>>): JsonObject {
+  if (query === noQuery) return body;
   const names = Object.keys(query).filter((name) => name !== 'list' && name !== 'help');
   if (names.length === 0) return body;
   const both = names.find((name) => Object.hasOwn(body, name));
@@ -92,38 +111,6 @@ function withQuery(body: JsonObject, query: Readonly<Record<string, string>>): J
   const all: Record<string, unknown> = Object.assign(Object.create(null), body);
   for (const name of names) all[name] = query[name];
   return all;
-}
-
-/** The whole body, or a refusal as soon as it is too long; a short one that came at once costs no promise per chunk. */
-function readBody(message: IncomingMessage): Promise<Buffer> {
-  const { headers } = message;
-  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
-    message.resume();
-    return Promise.resolve(noBytes);
-  }
-  if (Number(headers['content-length'] ?? 0) > maxBodyBytes) return Promise.reject(tooLarge());
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    message.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxBodyBytes) {
-        chunks.length = 0;
-        message.removeAllListeners('data');
-        reject(tooLarge());
-        return;
-      }
-      chunks.push(chunk);
-    });
-    message.once('end', () => {
-      // A copy of its own: the chunks are slices of the socket's memory, which cannot be wiped later.
-      const body = Buffer.concat(chunks);
-      for (const chunk of chunks) chunk.fill(0);
-      resolve(body);
-    });
-    message.once('error', reject);
-    message.once('close', () => reject(new Fault('invalid', 'vault.body_aborted', 'the body broke off')));
-  });
 }
 
 function parseBody(bytes: Buffer): JsonObject {
@@ -160,10 +147,6 @@ function wrapOf(headers: IncomingHttpHeaders): number | undefined {
 function methodOf(verb: string): Method {
   if (methods.has(verb)) return verb as Method;
   throw new Fault('invalid', 'vault.unsupported_operation', 'unsupported operation');
-}
-
-function tooLarge(): Fault {
-  return new Fault('invalid', 'vault.too_large', `expected a body of at most ${maxBodyBytes} bytes`);
 }
 
 function invalid(expected: string, got: string): Fault {

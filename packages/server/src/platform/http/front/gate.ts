@@ -1,6 +1,7 @@
 import type { NonSharedBuffer } from 'node:buffer';
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { type QuickOffer, QuickTurn } from './quick-turn.ts';
 import { type ListVerb, leadingVerb, verbSizeBytes } from './verb.ts';
 
 /** A request whose head Node has parsed, with the verb its line had before the gate rewrote it. */
@@ -43,12 +44,18 @@ const emptyLine = Buffer.from('\r\n\r\n');
  * error; between messages Node skips it (RFC 9112 section 2.2). A body that ends with other bytes leaves it likely; when a
  * verb follows, an empty line is put in between, and if that ends a head, the connection ends with it.
  *
+ * At a certain boundary with nothing unanswered, bytes that are one whole request are answered without Node, which does
+ * not see them (`quick-head.ts`). That is no second opinion on where a message ends: it begins where Node's parser stands
+ * and ends with the last byte there is, so nothing is left that two readers could divide in two ways, and Node's parser
+ * stands where it stood. What comes before the answer waits here, and the connection is not read meanwhile.
+ *
  * A verb behind a request without an answer waits for it when it begins a packet, else Node refuses it: cutting a packet
  * into messages is the reading that is not done here. Clients that send LIST do not pipeline.
  */
 export class Gate {
   readonly socket: Socket;
   readonly #limits: GateLimits;
+  readonly #quick: QuickTurn;
   readonly #toNode: (bytes: NonSharedBuffer) => void;
   #place: Place = 'certain boundary';
   /** The newest request while it is not complete; afterwards nothing here holds it in memory. */
@@ -61,15 +68,17 @@ export class Gate {
   #newest: ServerResponse | undefined;
   #shut = false;
   #quiet = false;
+  #nodeHasBytes = false;
 
   /** Called once per connection, after Node has put its own listeners on the socket and before any byte came. */
-  constructor(socket: Socket, limits: GateLimits) {
+  constructor(socket: Socket, limits: GateLimits, offer: QuickOffer) {
     const [node, ...others] = socket.listeners('data');
     if (node === undefined || others.length > 0) {
       throw new Error(`expected one reader of a new connection, got ${socket.listenerCount('data')}`);
     }
     this.socket = socket;
     this.#limits = limits;
+    this.#quick = new QuickTurn(socket, offer, (isLast) => this.#endQuick(isLast));
     this.#toNode = (bytes) => node.call(socket, bytes);
     socket.removeListener('data', node as (bytes: NonSharedBuffer) => void);
     // With `listener`, as `once` sets it, Node's own removeListener finds this one in the place of its own: behind
@@ -79,7 +88,10 @@ export class Gate {
       'data',
       Object.assign((bytes: NonSharedBuffer) => this.#receive(bytes), listener),
     );
-    socket.once('close', () => clearTimeout(this.#unfinished));
+    socket.once('close', () => {
+      clearTimeout(this.#unfinished);
+      this.#quick.end();
+    });
     gates.set(socket, this);
   }
 
@@ -107,6 +119,14 @@ export class Gate {
     if (this.#open === 0) return true;
     const own = this.#request !== undefined && !this.#request.complete;
     return own && this.#open === 1 && this.#newest?.headersSent === false;
+  }
+
+  /**
+   * Node counts the time for a head from the connection on, and has seen none: all that came so far was read here. Its
+   * complaint comes once, and its clock is set anew with the first byte that it gets.
+   */
+  get isUnknownToNode(): boolean {
+    return this.#quick.hadOne && !this.#nodeHasBytes;
   }
 
   /** No further byte reaches Node, and no request of this connection a handler. */
@@ -151,10 +171,33 @@ export class Gate {
       this.#held = undefined;
       clearTimeout(this.#unfinished);
     }
+    if (this.#quick.isOpen) {
+      this.#wait(bytes);
+      return;
+    }
+    if (this.#place === 'certain boundary' && this.#open === 0 && this.#quick.takes(bytes)) {
+      this.#open += 1;
+      return;
+    }
     const verb = this.#place === 'inside a message' ? undefined : leadingVerb(bytes);
     if (verb === undefined) this.#feed(bytes);
     else if (verb === 'unfinished' || this.#open > 0) this.#hold(bytes);
     else if (this.#place === 'certain boundary' || this.#probe()) this.#rewrite(verb, bytes);
+  }
+
+  #endQuick(isLast: boolean): void {
+    this.#open -= 1;
+    this.#quiet = false;
+    if (isLast) this.shut();
+    if (this.#held === undefined) return;
+    this.socket.resume();
+    this.#release();
+  }
+
+  /** Answers keep the order of their requests; what comes meanwhile is a packet or two, as nothing more is read. */
+  #wait(bytes: NonSharedBuffer): void {
+    this.#held = bytes;
+    this.socket.pause();
   }
 
   #rewrite(verb: ListVerb, bytes: NonSharedBuffer): void {
@@ -165,6 +208,7 @@ export class Gate {
   }
 
   #feed(bytes: NonSharedBuffer): void {
+    this.#nodeHasBytes = true;
     this.#toNode(bytes);
     const newest = this.#request;
     if (newest?.complete === true) {

@@ -7,7 +7,8 @@ import type { Ids, Log } from '../../ports.ts';
 import { createCertificates } from './certificates.ts';
 import { FrontRequest, Gate } from './gate.ts';
 import { createParts, type Part, type PartOnListener } from './parts.ts';
-import { faultOfParser, refusalBytes, refuse } from './refusal.ts';
+import type { QuickExchange } from './quick-exchange.ts';
+import { faultOfParser, isTimeout, refusalBytes, refuse } from './refusal.ts';
 import type { TlsFiles } from './tls-files.ts';
 
 export interface ListenerConfig {
@@ -68,11 +69,20 @@ export function createListener(deps: ListenerDeps): Listener {
           use: (material) => (server as ReturnType<typeof createHttpsServer>).setSecureContext(material),
         });
 
+  const limits = { heldBytes: maxHeaderBytes, headSeconds: config.headSeconds ?? defaultHeadSeconds };
+  const closeAfterLast = (socket: Socket): void => {
+    if (stopping !== undefined && Gate.of(socket)?.idle === true) socket.destroySoon();
+  };
+  const offer = (exchange: QuickExchange): (() => void) | undefined => {
+    const took = stopping === undefined ? parts.quick(exchange, log) : undefined;
+    if (took === undefined) return undefined;
+    return () => {
+      took.finished(exchange);
+      closeAfterLast(exchange.socket);
+    };
+  };
   const guard = (socket: Socket): Gate => {
-    const gate = new Gate(socket, {
-      heldBytes: maxHeaderBytes,
-      headSeconds: config.headSeconds ?? defaultHeadSeconds,
-    });
+    const gate = new Gate(socket, limits, offer);
     gates.add(gate);
     socket.once('close', () => gates.delete(gate));
     return gate;
@@ -104,13 +114,14 @@ export function createListener(deps: ListenerDeps): Listener {
     response.on('close', () => {
       took?.finished(response);
       gate?.end(response);
-      if (stopping !== undefined && gate?.idle === true) gate.socket.destroySoon();
+      closeAfterLast(request.socket);
     });
     if (took === undefined)
       refuse(request, response, unavailable(stopping !== undefined), deps.ids.next('req'));
   });
   server.on('clientError', (error: Error, socket: Socket) => {
     const gate = Gate.of(socket);
+    if (gate?.isUnknownToNode === true && isTimeout(error)) return;
     const fault = faultOfParser(error);
     const tell = fault !== undefined && socket.writable && gate?.mayRefuse === true;
     gate?.shut();
@@ -179,6 +190,9 @@ function serverFor(config: ListenerConfig): Server<typeof FrontRequest> {
           rejectUnauthorized: false,
         });
   server.maxConnections = config.maxConnections;
+  // The stop would destroy what Node takes for idle, and Node does not see the requests that the gate reads. Who is idle
+  // is told by the gates.
+  server.closeIdleConnections = () => undefined;
   return server;
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '../../ports.ts';
+import type { QuickExchange } from './quick-exchange.ts';
 
 /** Something that answers requests. */
 export interface Part {
@@ -10,6 +11,11 @@ export interface Part {
    * the request may be `LIST` or `SCAN`. A throw is answered with 500.
    */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /**
+   * The same for requests that need no parser of Node: those that came whole in one packet. What it does not take,
+   * `handle` is asked about. Such a request may never come: who has `quick` answers the same with `handle`.
+   */
+  readonly quick?: (exchange: QuickExchange) => boolean;
 }
 
 export interface PartOnListener {
@@ -20,17 +26,21 @@ export interface PartOnListener {
   detach(): Promise<void>;
 }
 
+/** What both kinds of answers can do. */
+type Unanswered = Pick<ServerResponse, 'headersSent' | 'shouldKeepAlive'> & { destroy(): unknown };
+
 /** A part together with what it has not answered yet. */
 interface Slot extends Part {
-  readonly open: Set<ServerResponse>;
+  readonly open: Set<Unanswered>;
   drained: (() => void) | undefined;
-  finished(response: ServerResponse): void;
+  finished(answer: Unanswered): void;
 }
 
 export interface Parts {
   attach(part: Part): PartOnListener;
   /** The part that took the request, whose `finished` is owed when the answer is out; undefined when none did. */
   handle(request: IncomingMessage, response: ServerResponse, log: Log): Pick<Slot, 'finished'> | undefined;
+  quick(exchange: QuickExchange, log: Log): Pick<Slot, 'finished'> | undefined;
   /** Answers that have not begun will end their connections. */
   lastAnswers(): void;
 }
@@ -65,6 +75,19 @@ export function createParts(graceSeconds: number): Parts {
       }
       return undefined;
     },
+    quick: (exchange, log) => {
+      // The first that fits, and no other: whoever is before a part in the order is asked before it.
+      const slot = slots.find(({ below }) => exchange.url.startsWith(below));
+      if (slot?.quick === undefined) return undefined;
+      try {
+        if (!slot.quick(exchange)) return undefined;
+      } catch (error) {
+        log.error({ below: slot.below, err: error }, 'a request failed');
+        exchange.fail();
+      }
+      slot.open.add(exchange);
+      return slot;
+    },
     lastAnswers: () => {
       for (const slot of slots) {
         for (const response of slot.open) if (!response.headersSent) response.shouldKeepAlive = false;
@@ -78,8 +101,8 @@ function slotFor(part: Part): Slot {
     ...part,
     open: new Set(),
     drained: undefined,
-    finished: (response) => {
-      slot.open.delete(response);
+    finished: (answer) => {
+      slot.open.delete(answer);
       if (slot.open.size === 0) slot.drained?.();
     },
   };

@@ -4,7 +4,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { countingIds, silentLog } from '../../../../test-support/fakes.ts';
+import { headerFields } from './answer-bytes.ts';
 import { createListener, type Listener, type ListenerConfig } from './listener.ts';
+import type { QuickExchange } from './quick-exchange.ts';
 
 /** One request as a handler saw it. */
 export interface Seen {
@@ -20,26 +22,60 @@ export interface Recorder {
   readonly seen: Seen[];
   /** Requests without an answer yet, oldest first; used with `answering: 'by hand'`. */
   readonly waiting: Array<() => void>;
+  /** How many of all requests came without Node's parser. */
+  readonly quick: () => number;
 }
 
-/** A listener whose only part records what it sees, and answers with method and path. */
+type Answering = 'at once' | 'later' | 'by hand';
+
+/** A listener whose only part records what it sees, and answers with method and path; `doors` says who reads. */
 export async function openRecorder(
   config: Partial<ListenerConfig> = {},
-  answering: 'at once' | 'later' | 'by hand' = 'at once',
+  answering: Answering = 'at once',
+  doors: 'Node alone' | 'both' = 'Node alone',
 ): Promise<Recorder> {
   const seen: Seen[] = [];
   const waiting: Array<() => void> = [];
+  let quick = 0;
   const listener = createListener({
     log: silentLog,
     ids: countingIds(),
     config: { host: '127.0.0.1', port: 0, graceSeconds: 2, maxConnections: 1000, ...config },
   });
-  listener.attach({ below: '/', handle: recording(seen, waiting, answering) });
+  const taking = recordingQuick(seen, waiting, answering);
+  listener.attach({
+    below: '/',
+    handle: recording(seen, waiting, answering),
+    ...(doors === 'Node alone'
+      ? {}
+      : {
+          quick: (exchange: QuickExchange) => {
+            quick += 1;
+            return taking(exchange);
+          },
+        }),
+  });
   const { port } = await listener.listen();
-  return { listener, port, seen, waiting };
+  return { listener, port, seen, waiting, quick: () => quick };
 }
 
-export function recording(seen: Seen[], waiting: Array<() => void>, answering: string) {
+function recordingQuick(seen: Seen[], waiting: Array<() => void>, answering: Answering) {
+  const fields = headerFields({});
+  return (exchange: QuickExchange): boolean => {
+    const { method, url: path } = exchange;
+    seen.push({ method, path, body: exchange.body.toString('latin1') });
+    answerBy(answering, waiting, () => exchange.answer(200, fields, Buffer.from(`${method} ${path}`)));
+    return true;
+  };
+}
+
+function answerBy(answering: Answering, waiting: Array<() => void>, answer: () => void): void {
+  if (answering === 'by hand') waiting.push(answer);
+  else if (answering === 'later') setTimeout(answer, 1);
+  else answer();
+}
+
+export function recording(seen: Seen[], waiting: Array<() => void>, answering: Answering) {
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     const one = { method: request.method ?? '', path: request.url ?? '', body: '' };
     seen.push(one);
@@ -49,11 +85,7 @@ export function recording(seen: Seen[], waiting: Array<() => void>, answering: s
     const answer = (): void => {
       response.end(`${one.method} ${one.path}`);
     };
-    request.on('end', () => {
-      if (answering === 'by hand') waiting.push(answer);
-      else if (answering === 'later') setTimeout(answer, 1);
-      else answer();
-    });
+    request.on('end', () => answerBy(answering, waiting, answer));
     return true;
   };
 }
@@ -62,6 +94,8 @@ export interface RawClient {
   readonly socket: Socket;
   /** What came back so far. */
   readonly answer: () => string;
+  /** Bytes that the server has read of this connection. */
+  readonly readBytes: () => number;
   /** Writes `piece`, and resolves when the server has read it: the next piece comes to it as a packet of its own. */
   send(piece: string): Promise<void>;
   /** Resolves when `text` came back, or the connection ended, or after 5 s. */
@@ -85,6 +119,7 @@ export async function rawClient(port: number): Promise<RawClient> {
   return {
     socket,
     answer: () => answer,
+    readBytes: () => other.bytesRead,
     send: async (piece) => {
       if (socket.destroyed || !socket.writable) return;
       socket.write(piece, 'latin1');

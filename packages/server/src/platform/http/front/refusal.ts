@@ -41,11 +41,20 @@ export function refusalBytes(fault: Fault, requestId: string): string {
  * that failed.
  */
 export function faultOfParser(error: Error): Fault | undefined {
-  const code = 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   if (code === 'HPE_HEADER_OVERFLOW')
     return new Fault('invalid', 'http.headers_too_large', 'the headers are larger than 16384 bytes');
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+  if (isTimeout(error))
     return new Fault('invalid', 'http.timeout', 'the head of the request was not complete in time');
   if (code.startsWith('HPE_')) return new Fault('invalid', 'http.malformed', 'expected an HTTP/1.1 request');
   return undefined;
+}
+
+/** Whether Node complains that a head is late. */
+export function isTimeout(error: Error): boolean {
+  return codeOf(error) === 'ERR_HTTP_REQUEST_TIMEOUT';
+}
+
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : '';
 }

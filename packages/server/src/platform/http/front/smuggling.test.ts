@@ -4,6 +4,20 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRecorder, type Recorder, rawClient, recording, type Seen } from './raw.fixture.ts';
 import { readRequests } from './reference.fixture.ts';
+import {
+  anyDamage,
+  body,
+  chunked,
+  cutAt,
+  damaged,
+  get,
+  list,
+  oneByOne,
+  positions,
+  post,
+  request,
+  trailers,
+} from './streams.fixture.ts';
 
 let atOnce: Recorder;
 let later: Recorder;
@@ -15,36 +29,6 @@ afterAll(async () => {
   await atOnce.listener.stop();
   await later.listener.stop();
 });
-
-const text = (...lines: string[]): string => lines.join('\r\n');
-const list = text('LIST /v1/a?b=c HTTP/1.1', 'host: x', '', '');
-const get = text('GET /v1/g HTTP/1.1', 'host: x', '', '');
-const post = (body: string): string =>
-  text('POST /v1/p HTTP/1.1', 'host: x', `content-length: ${body.length}`, '', body);
-const chunked = (...chunks: string[]): string =>
-  text(
-    'PUT /v1/c HTTP/1.1',
-    'host: x',
-    'transfer-encoding: chunked',
-    '',
-    ...chunks.flatMap((chunk) => [chunk.length.toString(16), chunk]),
-    '0',
-    '',
-    '',
-  );
-const trailers = (name: string): string =>
-  text(
-    'PUT /v1/t HTTP/1.1',
-    'host: x',
-    'transfer-encoding: chunked',
-    '',
-    '1',
-    'x',
-    '0',
-    `${name}: LIST /`,
-    '',
-    '',
-  );
 
 /** Sends one stream of bytes in the given pieces and gives what the handlers saw, in the order they saw it. */
 async function seenOf(
@@ -59,24 +43,6 @@ async function seenOf(
   client.socket.end();
   const answer = await client.ended();
   return { seen: [...recorder.seen], answer };
-}
-
-/** Like a client without pipelining: the next request only after the answer. */
-async function oneByOne(recorder: Recorder, requests: ReadonlyArray<readonly string[]>): Promise<Seen[]> {
-  recorder.seen.length = 0;
-  const client = await rawClient(recorder.port);
-  for (const [index, pieces] of requests.entries()) {
-    for (const piece of pieces) await client.send(piece);
-    await client.until(new RegExp(`(HTTP/1\\.1 200 OK[\\s\\S]*){${index + 1}}`));
-  }
-  client.socket.destroy();
-  return [...recorder.seen];
-}
-
-function cutAt(whole: string, positions: readonly number[]): string[] {
-  const cuts = [...new Set(positions.map((one) => one % whole.length))].filter((one) => one > 0);
-  const sorted = [0, ...cuts.sort((a, b) => a - b), whole.length];
-  return sorted.slice(1).map((end, index) => whole.slice(sorted[index], end));
 }
 
 function expectPrefix(seen: readonly Seen[], of: readonly Seen[]): void {
@@ -113,33 +79,6 @@ describe('LIST in pieces', () => {
     expect(seen).toEqual(readRequests(whole.join('')));
   });
 });
-
-const word = fc.constantFrom(
-  'LIST ',
-  'SCAN ',
-  'L',
-  '\r\n',
-  'LIST /v1/x HTTP/1.1\r\nhost: x\r\n\r\n',
-  'GET ',
-  '{"a":1}',
-  ' ',
-);
-const body = fc.array(word, { maxLength: 4 }).map((parts) => parts.join(''));
-const request = fc.oneof(
-  fc.constant(list),
-  fc.constant(list.replace('LIST', 'SCAN')),
-  fc.constant(get),
-  body.map(post),
-  fc
-    .array(
-      body.filter((one) => one !== ''),
-      { maxLength: 3 },
-    )
-    .map((chunks) => chunked(...chunks)),
-  fc.constant(trailers('x-list')),
-  body.map((one) => post(one).replace('POST', 'LIST')),
-);
-const positions = fc.array(fc.nat(2000), { maxLength: 12 });
 
 describe('any sequence of requests, in any pieces', () => {
   it('is seen as it was sent when each waits for its answer', async () => {
@@ -228,49 +167,15 @@ describe('hostile bytes', () => {
     return plainSeen.map((one) => ({ method: back(one.method), path: back(one.path), body: one.body }));
   }
 
-  const mutation = fc.oneof(
-    fc.constantFrom(
-      '\n',
-      '\r',
-      '\r\n',
-      '\r\n\r\n',
-      '\n\n',
-      '\0',
-      'LIST ',
-      'SCAN ',
-      ' ',
-      'L',
-      ':',
-      '0\r\n\r\n',
-    ),
-    fc.constantFrom(
-      'content-length: 5\r\n',
-      'transfer-encoding: chunked\r\n',
-      'Content-Length: 0\r\n',
-      '\tx\r\n',
-    ),
-    fc.constantFrom(
-      'LIST /v1/x HTTP/1.1\r\nhost: x\r\n\r\n',
-      'LIST / HTTP/1.0\r\n\r\n',
-      'LIST /\r\n',
-      'UN',
-      'M-',
-    ),
-  );
-
   it('never become another request than plain Node reads', async () => {
     let accepted = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(request, { minLength: 1, maxLength: 4 }),
-        fc.array(fc.tuple(fc.nat(2000), fc.nat(4), mutation), { minLength: 1, maxLength: 4 }),
+        anyDamage,
         positions,
         async (sent, mutations, cuts) => {
-          let whole = sent.join('');
-          for (const [at, removed, inserted] of mutations) {
-            const place = at % whole.length;
-            whole = whole.slice(0, place) + inserted + whole.slice(place + removed);
-          }
+          const whole = damaged(sent.join(''), mutations);
           const reference = await plainSees(whole);
 
           atOnce.seen.length = 0;

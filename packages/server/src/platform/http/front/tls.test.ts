@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { connect as connectPlain } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,7 @@ import {
   type TestCertificate,
 } from '../../../../test-support/certificates.ts';
 import { countingIds, silentLog } from '../../../../test-support/fakes.ts';
+import { headerFields } from './answer-bytes.ts';
 import { createCertificates } from './certificates.ts';
 import { createListener, type Listener } from './listener.ts';
 import { peerCertificateOf } from './peer.ts';
@@ -40,17 +42,27 @@ async function write(pair: TestCertificate, name = 'server'): Promise<TlsFiles> 
   return { certFile, keyFile };
 }
 
-async function open(tls: TlsFiles): Promise<number> {
+let quick = 0;
+
+async function open(tls: TlsFiles, doors: 'Node alone' | 'both' = 'Node alone'): Promise<number> {
   listener = createListener({
     log: silentLog,
     ids: countingIds(),
     config: { host: '127.0.0.1', port: 0, graceSeconds: 1, maxConnections: 100, headSeconds: 1, tls },
   });
+  const answerTo = (incoming: Pick<IncomingMessage, 'method' | 'url' | 'socket'>): string =>
+    `${incoming.method} ${incoming.url} ${peerCertificateOf(incoming)?.subject ?? 'nobody'}`;
+  const fields = headerFields({});
   listener.attach({
     below: '/',
     handle: (incoming, response) => {
-      const peer = peerCertificateOf(incoming);
-      response.end(`${incoming.method} ${incoming.url} ${peer?.subject ?? 'nobody'}`);
+      response.end(answerTo(incoming));
+      return true;
+    },
+    quick: (exchange) => {
+      if (doors === 'Node alone') return false;
+      quick += 1;
+      exchange.answer(200, fields, Buffer.from(answerTo(exchange)));
       return true;
     },
   });
@@ -148,11 +160,31 @@ describe('TLS', () => {
 });
 
 describe('certificates of clients', () => {
-  async function openFor(): Promise<number> {
+  async function openFor(doors?: 'both'): Promise<number> {
     const clientCaFile = join(directory, 'clients.pem');
     await writeFile(clientCaFile, clients.cert);
-    return open({ ...(await write(issueServerCertificate(ca))), clientCaFile });
+    return open({ ...(await write(issueServerCertificate(ca))), clientCaFile }, doors);
   }
+
+  it('are shown with requests that are read without Node, and refused before them', async () => {
+    const port = await openFor('both');
+    const { cert, key } = issueClientCertificate(clients, 'ada');
+    const before = quick;
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+    expect(await ask(port, { agent, cert, key })).toBe('200 GET /v1/x CN=ada');
+    expect(await ask(port, { agent, cert, key }, 'LIST')).toBe('200 LIST /v1/x CN=ada');
+    agent.destroy();
+    expect(quick - before).toBe(2);
+
+    const other = issueClientCertificate(makeTestCa('clients'), 'mallory');
+    const socket = await secure(port, other);
+    socket.write('GET /v1/x HTTP/1.1\r\nhost: x\r\n\r\n');
+    let answer = '';
+    for await (const bytes of socket) answer += bytes.toString();
+    expect(answer).toMatch(/^HTTP\/1.1 400/);
+    expect(quick - before).toBe(2);
+  });
 
   it('are shown to handlers when they verify, also on a resumed session, and are not needed', async () => {
     const port = await openFor();

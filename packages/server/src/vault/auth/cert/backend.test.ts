@@ -61,21 +61,14 @@ beforeAll(async () => {
       },
     },
   });
-  const handle = createHandler({
+  const { handle, quick } = createHandler({
     control: {} as SealControl,
     pipeline: vault.vault.pipeline,
     log: silentLog,
     requestId: () => crypto.randomUUID(),
-    verbOf: (message) => message.method ?? 'GET',
     certificateOf: peerCertificateOf,
   });
-  listener.attach({
-    below: '/v1/',
-    handle: (message, response) => {
-      void handle(message, response);
-      return true;
-    },
-  });
+  listener.attach({ below: '/v1/', handle, quick });
   ({ port } = await listener.listen());
   stop = () => listener.stop();
   await vault.write('auth/cert/certs/web', {
