@@ -2,10 +2,10 @@ import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Client, createClient } from '@sallyport/sdk';
-import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../packages/server/src/platform/index.ts';
 import { silentLog } from '../../packages/server/test-support/fakes.ts';
+import { onRecords } from '../../packages/server/test-support/stored-records.ts';
 import { cleanEnvironment, program, serverProgram } from '../support/program.ts';
 import { startVaultServers, type VaultServers } from '../support/vault-servers.ts';
 
@@ -65,7 +65,7 @@ async function write(path: string, value: string): Promise<void> {
 async function past(statement: string): Promise<number> {
   await server().stop();
   const db = await openDatabase({ kind: 'directory', directory: database() }, silentLog);
-  const { numAffectedRows } = await db.write((tx) => sql.raw(statement).execute(tx));
+  const { numAffectedRows } = await db.write((tx) => onRecords(tx, statement));
   await db.close();
   await server().start();
   return Number(numAffectedRows ?? 0n);

@@ -5,6 +5,7 @@ import type { SteadyClock } from './clock.ts';
 import type { Committer, DecideBatch, Settle } from './commit.ts';
 import type { Findings } from './findings.ts';
 import { loadRecords } from './loader.ts';
+import { pack } from './packed.ts';
 import type { State } from './state.ts';
 import {
   emptySum,
@@ -50,10 +51,14 @@ const hopefulRounds = 2;
 export interface StoreCommitter extends Committer {
   /** The moment of the state in memory. */
   readonly moment: Moment;
+  /** How much was written since the start, as changes are stored. */
+  readonly writtenBytes: number;
   /** Loads everything. Throws when the database cannot be read. */
   load(): Promise<void>;
-  /** Brings memory to what the store holds. For the lane only, between two batches, as is `accept`. */
+  /** Brings memory to what the store holds. For the lane only, between two batches, as are the next two. */
   catchUp(): Promise<void>;
+  /** As `catchUp`, if a write failed since: memory is what was durable at some moment then. */
+  clear(): Promise<void>;
   /** Takes the records as they are for those that were written. */
   accept(record: (tx: Tx) => Promise<void>): Promise<void>;
 }
@@ -65,6 +70,7 @@ export function createCommitter(deps: CommitterDeps): StoreCommitter {
   let difference = emptySum();
   /** A transaction failed and may have committed all the same: memory is not known to be current. */
   let doubtful = false;
+  let writtenBytes = 0;
 
   function differenceAt(moment: Moment): Sum {
     const { mark, epoch } = moment;
@@ -141,13 +147,10 @@ export function createCommitter(deps: CommitterDeps): StoreCommitter {
   }
 
   function write(tx: Tx, { changes, audit, now }: Settle, next: Moment): Promise<boolean> {
-    return store.writeIfCurrent(
-      tx,
-      changes,
-      audit.length === 0 ? undefined : batchOf(now, audit),
-      seen,
-      next,
-    );
+    const packed = pack(changes);
+    writtenBytes += packed.bytes.length;
+    const batch = audit.length === 0 ? undefined : batchOf(now, audit);
+    return store.writeIfCurrent(tx, packed, batch, seen, next);
   }
 
   function settled(settle: Settle, next: Moment): Settle {
@@ -193,8 +196,14 @@ export function createCommitter(deps: CommitterDeps): StoreCommitter {
     get moment() {
       return seen;
     },
+    get writtenBytes() {
+      return writtenBytes;
+    },
     load,
     catchUp,
+    async clear() {
+      if (doubtful) await catchUp();
+    },
     async commit(decide, openScope) {
       for (let round = 0; round < maxRounds; round += 1) {
         if (doubtful) await catchUp();
@@ -236,7 +245,7 @@ export function createCommitter(deps: CommitterDeps): StoreCommitter {
         const next = nextMoment(state.sum, clock.now());
         doubtful = true;
         await db.write(async (tx) => {
-          if (!(await store.writeIfCurrent(tx, [], undefined, seen, next))) throw contended();
+          if (!(await store.writeIfCurrent(tx, pack([]), undefined, seen, next))) throw contended();
           await record(tx);
         });
         doubtful = false;
@@ -252,7 +261,7 @@ export function createCommitter(deps: CommitterDeps): StoreCommitter {
 
 const recordsDiffer = {
   code: 'journal.records_differ',
-  where: 'journal_records',
+  where: 'journal_changes',
   message: 'a record was put back to an older version, changed or removed past the server',
 } as const;
 

@@ -13,6 +13,7 @@ import {
   recordingAudit,
   silentLog,
 } from '../../test-support/fakes.ts';
+import { onRecords } from '../../test-support/stored-records.ts';
 import type { SealedEvents } from './audit-verify.ts';
 import { createJournal, type Journal, type JournalDeps } from './journal.ts';
 import { journalMigrations } from './migrations.ts';
@@ -27,7 +28,7 @@ export interface World {
   readonly sealedEvents: SealedEvents;
   /** Opens a journal with a memory of its own. */
   open(options?: Partial<JournalDeps>): Promise<Journal>;
-  /** Changes the database past every server. */
+  /** Changes the database past every server; there it has a table `journal_records`, see `onRecords`. */
   tamper(statement: string): Promise<void>;
   rows<T>(query: string): Promise<readonly T[]>;
   /** An empty state: no records, no audit, no files. Closes what was opened. */
@@ -110,10 +111,10 @@ export async function openWorld(): Promise<World> {
       return journal;
     },
     async tamper(statement) {
-      await db.write((tx) => sql.raw(statement).execute(tx));
+      await db.write((tx) => onRecords(tx, statement));
     },
     async rows<T>(query: string) {
-      return (await db.read((tx) => sql.raw<T>(query).execute(tx))).rows;
+      return (await db.write((tx) => onRecords<T>(tx, query))).rows;
     },
     async reset() {
       await closeAll();
@@ -121,7 +122,7 @@ export async function openWorld(): Promise<World> {
       await db.write((tx) =>
         sql
           .raw(
-            `truncate journal_records, journal_batches, test_events;
+            `truncate journal_changes, journal_batches, test_events;
              update journal_moment set epoch = 0, clock = 0, swept = 0, mark = null, state_key = null;
              update journal_sealed set place = 0, chain = decode(repeat('00', 32), 'hex')`,
           )

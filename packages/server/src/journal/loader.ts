@@ -1,7 +1,8 @@
 import type { Tx } from '#platform';
+import { unpack } from './packed.ts';
 import { createRecordSet, type RecordSet } from './record-set.ts';
 import type { StateHash } from './state-hash.ts';
-import type { JournalStore, Page } from './store.ts';
+import { beforeAll, type JournalStore, type Part } from './store.ts';
 
 /**
  * Reads all records, aside from those in use. In `tx` no record may change meanwhile: it is a repeatable read, or holds
@@ -9,17 +10,15 @@ import type { JournalStore, Page } from './store.ts';
  */
 export async function loadRecords(tx: Tx, store: JournalStore, stateHash: StateHash): Promise<RecordSet> {
   const records = createRecordSet(stateHash);
-  const pages = await store.pages(tx);
-  let next: Promise<Page> | undefined = pages > 0 ? store.page(tx, 0) : undefined;
-  for (let number = 1; next !== undefined; number += 1) {
-    const page: Page = await next;
+  let next = store.page(tx, beforeAll);
+  for (;;) {
+    const page: readonly Part[] = await next;
+    const last = page.at(-1);
+    if (last === undefined) return records;
     // The database reads the next page while this one is hashed.
-    next = number < pages ? store.page(tx, number) : undefined;
+    next = store.page(tx, last);
     // Waited for in the next round; should this one throw, nobody does.
-    next?.catch(() => undefined);
-    for (const change of page.changes) records.load(change);
-    // One at a time: each may have megabytes.
-    for (const { scope, path } of page.large) records.load(await store.sealed(tx, scope, path));
+    next.catch(() => undefined);
+    for (const { packed } of page) for (const change of unpack(packed)) records.load(change);
   }
-  return records;
 }

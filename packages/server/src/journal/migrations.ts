@@ -49,4 +49,37 @@ insert into journal_sealed (source, place, chain)
 values ('file', 0, decode(repeat('00', 32), 'hex')), ('table', 0, decode(repeat('00', 32), 'hex'));
 `,
   },
+  {
+    // A row for each record cost a write five rows and their places in three indexes. Nothing looks for one of them.
+    name: 'journal/0002-changes',
+    sql: `
+create table journal_changes (
+  epoch bigint not null,
+  part integer not null,
+  packed bytea not null,
+  primary key (epoch, part)
+) with (toast_tuple_target = 8160);
+comment on table journal_changes is 'what each epoch changed, see packed.ts: the last word about a record is what it is';
+alter table journal_changes alter column packed set storage external;
+
+insert into journal_changes (epoch, part, packed)
+select moment.epoch, row_number() over (order by number), packed
+from journal_moment as moment, (
+  select number, string_agg(packed, ''::bytea order by scope, path) as packed
+  from (
+    select scope, path, packed, sum(octet_length(packed)) over (order by scope, path) / 4000 as number
+    from (
+      select scope, path, int4send(octet_length(scope)) || convert_to(scope, 'UTF8')
+        || int4send(octet_length(path)) || convert_to(path, 'UTF8')
+        || int4send(octet_length(sealed)) || sealed as packed
+      from journal_records where sealed is not null
+    ) as each
+  ) as numbered
+  group by number
+) as parts;
+update journal_moment set swept = epoch;
+drop table journal_records;
+comment on column journal_moment.swept is 'what was overwritten or gone at this epoch may be removed: who is behind it reloads';
+`,
+  },
 ];

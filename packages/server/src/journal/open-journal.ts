@@ -6,6 +6,7 @@ import { type AuditReport, verifyAudit } from './audit-verify.ts';
 import { createCiphers } from './ciphers.ts';
 import { createSteadyClock, type SteadyClock } from './clock.ts';
 import { createCommitter, type ReadAudit, type StoreCommitter, tableReads } from './committer.ts';
+import { createCompaction } from './compaction.ts';
 import { createFindings, type Findings } from './findings.ts';
 import type { JournalDeps } from './journal.ts';
 import { type JournalFile, openJournalFile } from './journal-file.ts';
@@ -15,7 +16,6 @@ import { createState, type State } from './state.ts';
 import { createStateHash } from './state-hash.ts';
 import { openStateKey } from './state-key.ts';
 import { journalStore as store } from './store.pg.ts';
-import { createSweep } from './sweep.ts';
 import type { RecordCipher } from './turn.ts';
 
 /** The parts of a journal that is open, wired. */
@@ -106,7 +106,7 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
 
   const lane = createLane({ state, clock, committer, openScope, closedFault: deps.closedFault });
   const archive = createArchive({ db, store, audit, findings, file });
-  const sweep = createSweep(db, store, deps.alone);
+  const compaction = createCompaction({ db, store, state, lane, committer, alone: deps.alone });
 
   async function moveAnchor(): Promise<void> {
     const next = { epoch: committer.moment.epoch, clock: clock.now() };
@@ -121,7 +121,7 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
     await findings.store();
     const sealed = await archive.some();
     await moveAnchor();
-    await sweep.some(committer.moment.epoch, clock.now());
+    await compaction.some(clock.now());
     return sealed;
   }
 

@@ -1,34 +1,85 @@
-import type { Page } from './store.ts';
+import { Fault } from '@sallyport/formats';
+import type { Change } from './record-set.ts';
 
-type Found = Page['changes'][number];
+/** Changes as the store has them: cut into parts, none of which ends inside a change. */
+export interface Packed {
+  readonly bytes: Buffer;
+  /** Where each part ends in `bytes`. */
+  readonly ends: readonly number[];
+}
 
-/** What `size` says of a record that has no bytes in a page. */
+/** A row with this much still fits into a page of PostgreSQL; only a change that is larger makes a larger part. */
+const partBytes = 7900;
+/** What `size` says of a record that is gone. */
 const gone = -1;
 
-/**
- * Reads a page that the database packed into one value: `i32 size, scope, i32 size, path, i32 size, sealed` for each
- * record. A size of -1 is a record that is gone, -2 - n a record of n bytes that was left out.
- */
-export function unpack(packed: Buffer): Page {
-  const changes: Found[] = [];
-  const large: Array<Page['large'][number]> = [];
+/** `i32 size, scope, i32 size, path, i32 size, sealed` for each change. A size of -1 is a record that is gone. */
+export function pack(changes: readonly Change[]): Packed {
+  // A UTF-16 unit takes at most three bytes of UTF-8.
+  const most = changes.reduce(
+    (sum, { scope, path, sealed }) => sum + 12 + 3 * (scope.length + path.length) + (sealed?.length ?? 0),
+    0,
+  );
+  const bytes = Buffer.allocUnsafe(most);
+  const ends: number[] = [];
+  let begin = 0;
+  let at = 0;
+  for (const { scope, path, sealed } of changes) {
+    const from = at;
+    const scopeBytes = bytes.write(scope, at + 4);
+    at = bytes.writeInt32BE(scopeBytes, at) + scopeBytes;
+    const pathBytes = bytes.write(path, at + 4);
+    at = bytes.writeInt32BE(pathBytes, at) + pathBytes;
+    at = bytes.writeInt32BE(sealed?.length ?? gone, at);
+    if (sealed !== undefined) at += bytes.write(sealed, at, 'latin1');
+    if (at - begin > partBytes && from > begin) {
+      ends.push(from);
+      begin = from;
+    }
+  }
+  if (at > begin) ends.push(at);
+  return { bytes: bytes.subarray(0, at), ends };
+}
+
+/** Reads whole parts. Throws `journal.changes_damaged` for bytes that `pack` did not write. */
+export function unpack(packed: Buffer): readonly Change[] {
+  const changes: Change[] = [];
   let scope = '';
   let scopeBytes: Buffer = Buffer.alloc(0);
   for (let at = 0; at < packed.length; ) {
-    const scopeEnd = at + 4 + packed.readInt32BE(at);
+    const scopeEnd = endOf(packed, at);
     const bytes = packed.subarray(at + 4, scopeEnd);
     // Neighbours are of one scope mostly: one string for all of them.
     if (!bytes.equals(scopeBytes)) {
       scopeBytes = bytes;
       scope = bytes.toString();
     }
-    const pathEnd = scopeEnd + 4 + packed.readInt32BE(scopeEnd);
+    const pathEnd = endOf(packed, scopeEnd);
     const path = packed.toString('utf8', scopeEnd + 4, pathEnd);
-    const size = packed.readInt32BE(pathEnd);
-    at = pathEnd + 4 + Math.max(0, size);
-    if (size >= 0) changes.push({ scope, path, sealed: packed.toString('latin1', pathEnd + 4, at) });
-    else if (size === gone) changes.push({ scope, path, sealed: undefined });
-    else large.push({ scope, path, sizeBytes: -2 - size });
+    at = pathEnd + 4;
+    if (at <= packed.length && packed.readInt32BE(pathEnd) === gone) {
+      changes.push({ scope, path, sealed: undefined });
+      continue;
+    }
+    at = endOf(packed, pathEnd);
+    changes.push({ scope, path, sealed: packed.toString('latin1', pathEnd + 4, at) });
   }
-  return { changes, large };
+  return changes;
+}
+
+/** Where the field ends whose size stands at `at`. */
+function endOf(packed: Buffer, at: number): number {
+  const size = at + 4 <= packed.length ? packed.readInt32BE(at) : gone;
+  const end = at + 4 + size;
+  if (size < 0 || end > packed.length) throw damaged();
+  return end;
+}
+
+function damaged(): Fault {
+  return new Fault(
+    'integrity',
+    'journal.changes_damaged',
+    'expected the changes of records as they were written, got bytes that are none',
+    { hint: 'the database was changed from outside; restore it from a backup' },
+  );
 }

@@ -22,6 +22,8 @@ export interface State {
   settle(sum: Sum): void;
   /** Seals the record again under the newest key, inside a turn. False when it is gone or has that key already. */
   rewrap(scope: string, path: string): boolean;
+  /** Whether the record is as the change says. Never again, once it was not: each sealing gives other bytes. */
+  holds(change: Change): boolean;
   /** The records of a scope, for a walk that may go on while they change. */
   records(scope: string): IterableIterator<[string, HeldRecord]>;
   readonly sum: Sum;
@@ -146,6 +148,7 @@ export function createState(stateHash: StateHash, ciphers: Ciphers): State {
       place(scope, records, path, { sealed: latin1(cipher.rewrap(path, sealed)), value: record.value });
       return true;
     },
+    holds: ({ scope, path, sealed }) => sealed !== undefined && all.of(scope).get(path)?.sealed === sealed,
     records: (scope) => all.of(scope).entries(),
     get sum() {
       return all.sum;

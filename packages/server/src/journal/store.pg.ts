@@ -2,8 +2,7 @@ import { sql } from 'kysely';
 import { tablesOf } from '#platform';
 import type { AuditBatch } from './batch.ts';
 import { unpack } from './packed.ts';
-import type { Change } from './record-set.ts';
-import type { JournalStore, Moment } from './store.ts';
+import type { JournalStore, Moment, Part } from './store.ts';
 
 interface MomentRow {
   epoch: number;
@@ -14,27 +13,21 @@ interface MomentRow {
 
 interface Tables {
   journal_moment: MomentRow & { state_key: Uint8Array | null };
-  journal_records: { scope: string; path: string; epoch: number; sealed: Uint8Array | null };
   journal_sealed: { source: string; place: number; chain: Uint8Array };
 }
 
 /**
- * Pages are ranges of the table's blocks: no index is walked, and the rows come as they lie on the disk. Half a megabyte
- * each: buffers of 8 are mostly kept by the allocator, 330 MB of them after the start of a server with 300,000 records.
+ * Of a page: a bound of count, which parts of usual size meet first, and one of size for large ones. Buffers of half a
+ * megabyte are given back; those of 8 are mostly kept by the allocator.
  */
-const blocksPerPage = 64;
-/** Larger values lie outside of their row, so that blocks do not bound how much they are. */
-const largestInPageBytes = 1900;
+const maxParts = 64;
+const maxPageBytes = 512 * 1024;
 /** Whoever is further behind reads everything anew. */
-const maxChangesSince = 20_000;
+const maxPartsSince = 20_000;
 const maxBytesSince = 32 * 1024 * 1024;
 /** Batches at once, into memory: a bound of count and one of size. */
 const maxBatches = 2000;
 const maxBatchesBytes = 16 * 1024 * 1024;
-
-/** See packed.ts. One value instead of three columns of thousands of rows: a tenth of the time on both engines. */
-const packedColumns = sql`
-  int4send(octet_length(scope)) || convert_to(scope, 'UTF8') || int4send(octet_length(path)) || convert_to(path, 'UTF8')`;
 
 export const journalStore: JournalStore = {
   async moment(tx) {
@@ -64,7 +57,7 @@ export const journalStore: JournalStore = {
     return rows.length === 1;
   },
   async writeIfCurrent(tx, changes, batch, seen, next) {
-    const { paths, scopes, starts, sizes, bytes } = columnsOf(changes);
+    const { starts, sizes } = cutsOf(changes.ends);
     // Under READ COMMITTED an update that waited for another looks at its condition again: only one replica moves on.
     const { rows } = await sql`
       with moved as (
@@ -73,11 +66,10 @@ export const journalStore: JournalStore = {
         where ${isMoment(seen)}
         returning epoch
       ), changed as (
-        insert into journal_records (scope, path, epoch, sealed)
-        select scope, path, moved.epoch, case when size >= 0 then substring(${bytes}::bytea from start for size) end
-        from moved, unnest(${scopes}::text[], ${paths}::text[], ${starts}::integer[], ${sizes}::integer[])
-          as changed (scope, path, start, size)
-        on conflict (scope, path) do update set epoch = excluded.epoch, sealed = excluded.sealed
+        insert into journal_changes (epoch, part, packed)
+        select moved.epoch, part, substring(${changes.bytes}::bytea from start for size)
+        from moved, unnest(${starts}::integer[], ${sizes}::integer[]) with ordinality as cut (start, size, part)
+        on conflict (epoch, part) do update set packed = excluded.packed
       )${batch === undefined ? sql`` : sql`, audited as (${insertOf(batch)} from moved)`}
       select epoch from moved`.execute(tx);
     return rows.length === 1;
@@ -87,70 +79,61 @@ export const journalStore: JournalStore = {
       select journal_moment.epoch, clock, swept, mark, packed, whole
       from journal_moment, lateral (
         select
-          encode(string_agg(
-            ${packedColumns} || int4send(coalesce(octet_length(sealed), -1)) || coalesce(sealed, ''), ''::bytea
-          ) filter (where bytes <= ${maxBytesSince}), 'base64') as packed,
-          count(*) <= ${maxChangesSince} and coalesce(max(bytes), 0) <= ${maxBytesSince} as whole
+          encode(string_agg(packed, ''::bytea order by epoch, part)
+            filter (where bytes <= ${maxBytesSince}), 'base64') as packed,
+          count(*) <= ${maxPartsSince} and coalesce(max(bytes), 0) <= ${maxBytesSince} as whole
         from (
-          select scope, path, sealed,
-            sum(coalesce(octet_length(sealed), 0)) over (order by journal_records.epoch, scope, path) as bytes
-          from journal_records where journal_records.epoch > ${epoch}
-          limit ${maxChangesSince + 1}
+          select epoch, part, packed, sum(octet_length(packed)) over (order by epoch, part) as bytes
+          from journal_changes where epoch > ${epoch}
+          order by epoch, part limit ${maxPartsSince + 1}
         ) as changed
-      ) as packed`.execute(tx);
+      ) as changes`.execute(tx);
     const [row] = rows;
     if (row === undefined) throw new Error('journal_moment has no row');
-    const changes = row.whole ? unpack(Buffer.from(row.packed ?? '', 'base64')).changes : undefined;
+    const changes = row.whole ? unpack(Buffer.from(row.packed ?? '', 'base64')) : undefined;
     return { moment: toMoment(row), changes };
   },
-  async pages(tx) {
-    const { rows } = await sql<{ blocks: number }>`
-      select (pg_relation_size('journal_records') / current_setting('block_size')::integer)::integer as blocks`.execute(
-      tx,
-    );
-    return Math.ceil((rows[0]?.blocks ?? 0) / blocksPerPage);
+  async page(tx, after) {
+    // As text: the driver would take bytes as hexadecimal digits.
+    const { rows } = await sql<{ epoch: number; part: number; packed: string }>`
+      select epoch, part, encode(packed, 'base64') as packed from (
+        select *, sum(octet_length(packed)) over (order by epoch, part) as bytes from (
+          select epoch, part, packed from journal_changes
+          where (epoch, part) > (${after.epoch}, ${after.part})
+          order by epoch, part limit ${maxParts}
+        ) as next
+      ) as summed
+      where bytes - octet_length(packed) < ${maxPageBytes}
+      order by epoch, part`.execute(tx);
+    return rows.map((row) => ({ ...row, packed: Buffer.from(row.packed, 'base64') }));
   },
-  async page(tx, number) {
-    const from = `(${number * blocksPerPage},0)`;
-    const to = `(${(number + 1) * blocksPerPage},0)`;
-    const { rows } = await sql<{ packed: string | null }>`
-      select encode(string_agg(
-        ${packedColumns} || case when octet_length(sealed) <= ${largestInPageBytes}::integer
-          then int4send(octet_length(sealed)) || sealed
-          else int4send(-2 - octet_length(sealed)) end, ''::bytea), 'base64') as packed
-      from journal_records
-      where sealed is not null and ctid >= ${from}::tid and ctid < ${to}::tid`.execute(tx);
-    return unpack(Buffer.from(rows[0]?.packed ?? '', 'base64'));
-  },
-  async sealed(tx, scope, path) {
-    const { sealed } = await tablesOf<Tables>(tx)
-      .selectFrom('journal_records')
-      .select('sealed')
-      .where('scope', '=', scope)
-      .where('path', '=', path)
-      .executeTakeFirstOrThrow();
-    return { scope, path, sealed: sealed === null ? undefined : asBuffer(sealed).toString('latin1') };
-  },
-  async sweep(tx, epoch, limit) {
+  async setSwept(tx, epoch) {
     await sql`update journal_moment set swept = ${epoch}::bigint where swept < ${epoch}`.execute(tx);
-    const { rows } = await sql<{ count: number }>`
-      with removed as (
-        delete from journal_records
-        where sealed is null and epoch <= ${epoch} and (scope, path) in (
-          select scope, path from journal_records where sealed is null and epoch <= ${epoch} limit ${limit}
-        )
-        returning 1
+  },
+  async rewrite(tx, parts) {
+    const { starts, sizes } = cutsOf(endsOf(parts));
+    await sql`
+      with rewritten as (
+        select epoch, part, substring(${Buffer.concat(parts.map(({ packed }) => packed))}::bytea
+          from start for size) as packed
+        from unnest(${parts.map(({ epoch }) => epoch)}::bigint[], ${parts.map(({ part }) => part)}::integer[],
+          ${starts}::integer[], ${sizes}::integer[]) as rewritten (epoch, part, start, size)
+      ), removed as (
+        delete from journal_changes using rewritten
+        where journal_changes.epoch = rewritten.epoch and journal_changes.part = rewritten.part
+          and rewritten.packed = ''
       )
-      select count(*)::integer as count from removed`.execute(tx);
-    return rows[0]?.count ?? 0;
+      update journal_changes set packed = rewritten.packed from rewritten
+      where journal_changes.epoch = rewritten.epoch and journal_changes.part = rewritten.part
+        and rewritten.packed <> ''`.execute(tx);
+  },
+  async vacuum(tx) {
+    await sql`vacuum journal_changes`.execute(tx);
   },
   async hasPending(tx) {
     const { rows } = await sql<{ pending: boolean }>`
       select exists (select from journal_batches where place is null) as pending`.execute(tx);
     return rows[0]?.pending === true;
-  },
-  async vacuum(tx) {
-    await sql`vacuum journal_records`.execute(tx);
   },
   async takePending(tx) {
     const { rows } = await sql<{ id: number } & AuditBatch>`
@@ -230,23 +213,21 @@ function insertOf({ at, lines, body }: AuditBatch) {
     select ${at}::bigint, ${lines}::integer, ${asBuffer(body)}::bytea`;
 }
 
-/** All sealed bytes as one value, cut apart in the database: an array of bytes would travel as quoted hexadecimal text. */
-function columnsOf(changes: readonly Change[]) {
-  let start = 1;
-  const starts: number[] = [];
-  const sizes: number[] = [];
-  for (const { sealed } of changes) {
-    starts.push(start);
-    sizes.push(sealed?.length ?? -1);
-    start += sealed?.length ?? 0;
-  }
-  return {
-    scopes: changes.map(({ scope }) => scope),
-    paths: changes.map(({ path }) => path),
-    starts,
-    sizes,
-    bytes: Buffer.from(changes.map(({ sealed }) => sealed ?? '').join(''), 'latin1'),
-  };
+/**
+ * Where each part begins, from 1 on, and its size. All parts travel as one value that is cut in the database: an array of
+ * bytes would travel as quoted hexadecimal text.
+ */
+function cutsOf(ends: readonly number[]) {
+  const starts = ends.map((_, index) => (ends[index - 1] ?? 0) + 1);
+  return { starts, sizes: ends.map((end, index) => end + 1 - (starts[index] ?? 1)) };
+}
+
+function endsOf(parts: readonly Part[]): readonly number[] {
+  let end = 0;
+  return parts.map(({ packed }) => {
+    end += packed.length;
+    return end;
+  });
 }
 
 /** The driver takes Buffers for bytes; a plain Uint8Array inside an array would be written as text. */

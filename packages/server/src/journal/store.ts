@@ -1,5 +1,6 @@
 import type { Tx } from '#platform';
 import type { AuditBatch, AuditSource, Link, PlacedBatch } from './batch.ts';
+import type { Packed } from './packed.ts';
 import type { Change } from './record-set.ts';
 
 export interface Moment {
@@ -7,7 +8,7 @@ export interface Moment {
   readonly epoch: number;
   /** The latest time any change was decided at, in milliseconds. */
   readonly clock: number;
-  /** Who saw an epoch before this one may have missed that a record is gone, and reads everything anew. */
+  /** Who saw an epoch before this one may have missed a change, and reads everything anew. */
   readonly swept: number;
   /** The hash of all records at this epoch (`StateHash.toMark`); absent while none was ever written. */
   readonly mark: Uint8Array | undefined;
@@ -18,14 +19,16 @@ export interface PendingBatch extends AuditBatch {
   readonly id: number;
 }
 
-export interface Page {
-  readonly changes: readonly Change[];
-  /** Records too large for a page, by name; read them with `sealed`. */
-  readonly large: ReadonlyArray<{
-    readonly scope: string;
-    readonly path: string;
-    readonly sizeBytes: number;
-  }>;
+/** Where changes stand: those of an epoch are cut into parts, see packed.ts. */
+export interface Place {
+  readonly epoch: number;
+  readonly part: number;
+}
+
+export const beforeAll: Place = { epoch: -1, part: 0 };
+
+export interface Part extends Place {
+  readonly packed: Buffer;
 }
 
 /**
@@ -45,7 +48,7 @@ export interface JournalStore {
   /** Writes the changes, and the batch if there is one, if the moment is still `seen`; gives whether. One statement. */
   writeIfCurrent(
     tx: Tx,
-    changes: readonly Change[],
+    changes: Packed,
     batch: AuditBatch | undefined,
     seen: Moment,
     next: Moment,
@@ -58,12 +61,14 @@ export interface JournalStore {
     tx: Tx,
     epoch: number,
   ): Promise<{ readonly moment: Moment; readonly changes: readonly Change[] | undefined }>;
-  /** All records in pages, in no order, without those that are gone. How many pages there are; each by its number. */
-  pages(tx: Tx): Promise<number>;
-  page(tx: Tx, number: number): Promise<Page>;
-  sealed(tx: Tx, scope: string, path: string): Promise<Change>;
-  /** Removes up to `limit` marks of records that were gone at `epoch`; gives how many. */
-  sweep(tx: Tx, epoch: number, limit: number): Promise<number>;
+  /**
+   * Some of what stands after `after`, in order; none at the end. A later change of a record overrides an earlier one.
+   */
+  page(tx: Tx, after: Place): Promise<readonly Part[]>;
+  /** Says that what was overwritten or gone at `epoch` may be missing from now on. */
+  setSwept(tx: Tx, epoch: number): Promise<void>;
+  /** Puts other changes where parts are, and removes those of which nothing is left. */
+  rewrite(tx: Tx, parts: readonly Part[]): Promise<void>;
   /** Makes room of what changed and was removed: a statement of its own, for an engine that does not do so by itself. */
   vacuum(tx: Tx): Promise<void>;
   /** Whether there are batches without a place. */

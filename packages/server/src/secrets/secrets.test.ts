@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Db } from '#platform';
 import { person } from '../../test-support/fakes.ts';
+import { onRecords } from '../../test-support/stored-records.ts';
 import { createSecrets, type Secrets, secretsAudited, type WantedByHolder } from './index.ts';
 import { openSecrets, type SecretsFixture, text } from './secrets.fixture.ts';
 
@@ -93,7 +94,7 @@ describe('versions', () => {
     const rows = await open.test.db.read((tx) =>
       sql<{
         all: string;
-      }>`select string_agg(encode(sealed, 'escape'), '') as all from journal_records`.execute(tx),
+      }>`select string_agg(encode(packed, 'escape'), '') as all from journal_changes`.execute(tx),
     );
     expect(rows.rows[0]?.all?.length).toBeGreaterThan(100);
     expect(rows.rows[0]?.all).not.toContain('hunter2');
@@ -345,11 +346,11 @@ describe('an attacker with the database', () => {
     await own.secrets.put(ann, { ...at('vault', 'crown/jewels'), data: { k: text('crown') } });
     await own.secrets.put(ann, { ...at('dev', 'crown/jewels'), data: { k: text('glass') } });
     await own.secrets.put(ann, { ...at('dev', 'crown/jewels'), data: { k: text('newer') } });
-    const rows = await own.test.db.read((tx) =>
-      sql<{
-        scope: string;
-        path: string;
-      }>`select scope, path from journal_records where path like '%/data/%/crown/jewels'`.execute(tx),
+    const rows = await own.test.db.write((tx) =>
+      onRecords<{ scope: string; path: string }>(
+        tx,
+        `select scope, path from journal_records where path like '%/data/%/crown/jewels'`,
+      ),
     );
     const pathOf = (scope: string, version: number): string =>
       rows.rows.find((row) => row.scope === scope && row.path.includes(`/data/${version}/`))?.path ?? '';
@@ -360,13 +361,17 @@ describe('an attacker with the database', () => {
     ];
     expect([prize, glass, newer]).not.toContain('');
     await own.test.db.write((tx) =>
-      sql`update journal_records set sealed = other.sealed from (select sealed from journal_records where path = ${prize}) other where path = ${glass}`.execute(
+      onRecords(
         tx,
+        `update journal_records set sealed = other.sealed
+        from (select sealed from journal_records where path = '${prize}') other where path = '${glass}'`,
       ),
     );
     await own.test.db.write((tx) =>
-      sql`update journal_records set sealed = other.sealed from (select sealed from journal_records where path = ${glass}) other where path = ${newer}`.execute(
+      onRecords(
         tx,
+        `update journal_records set sealed = other.sealed
+        from (select sealed from journal_records where path = '${glass}') other where path = '${newer}'`,
       ),
     );
     const { secrets: reader } = await own.reopen();
