@@ -41,7 +41,7 @@ export function sumOf(one: Sum, other: Sum, sign: 'plus' | 'minus'): Sum {
   return sum;
 }
 
-/** `key` has 32 bytes. Not for concurrent use within one call, and no call waits. */
+/** `key` has 32 bytes and may be wiped afterwards. Not for concurrent use within one call, and no call waits. */
 export function createStateHash(key: Uint8Array): StateHash {
   // HMAC (RFC 2104) written out over the one-shot hash: a third of the time of an Hmac object for inputs this short.
   let inner = withPad(key, 0x36, 4096);
@@ -65,7 +65,7 @@ export function createStateHash(key: Uint8Array): StateHash {
   function recordTerm(scope: string, path: string, sealed: string): void {
     // A UTF-16 unit takes at most three bytes of UTF-8.
     const most = blockBytes + 13 + 3 * (scope.length + path.length) + sealed.length;
-    if (inner.length < most) inner = withPad(key, 0x36, 2 * most);
+    if (inner.length < most) inner = larger(inner, 2 * most);
     let at = blockBytes + 13;
     const scopeBytes = inner.write(scope, at);
     at += scopeBytes;
@@ -118,6 +118,14 @@ function withPad(key: Uint8Array, pad: number, more: number): Buffer {
   const buffer = Buffer.alloc(blockBytes + more);
   buffer.fill(pad, 0, blockBytes);
   for (const [at, byte] of key.entries()) buffer[at] = byte ^ pad;
+  return buffer;
+}
+
+/** From the padded key and not from the key, which the caller has wiped by now. */
+function larger(inner: Buffer, sizeBytes: number): Buffer {
+  const buffer = Buffer.alloc(sizeBytes);
+  inner.copy(buffer, 0, 0, blockBytes);
+  inner.fill(0);
   return buffer;
 }
 
