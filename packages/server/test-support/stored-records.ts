@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import type { Tx } from '#platform';
-import { pack, unpack } from '../src/journal/packed.ts';
 
 interface Row {
   readonly scope: string;
@@ -37,20 +36,41 @@ async function storedRecords(tx: Tx): Promise<ReadonlyMap<string, Row>> {
     select epoch, packed from journal_changes order by epoch, part`.execute(tx);
   const records = new Map<string, Row>();
   for (const { epoch, packed } of rows)
-    for (const { scope, path, sealed } of unpack(Buffer.from(packed)))
-      records.set(`${scope}\0${path}`, {
-        scope,
-        path,
-        epoch,
-        sealed: sealed === undefined ? null : Buffer.from(sealed, 'latin1').toString('hex'),
-      });
+    for (const record of unpacked(Buffer.from(packed), epoch))
+      records.set(`${record.scope}\0${record.path}`, record);
   return records;
 }
 
 async function storeRecords(tx: Tx, rows: readonly Row[]): Promise<void> {
   for (const [index, { scope, path, epoch, sealed }] of rows.entries()) {
-    const bytes = sealed === null ? undefined : Buffer.from(sealed, 'hex').toString('latin1');
-    await sql`insert into journal_changes (epoch, part, packed)
-      values (${epoch}, ${index + 1}, ${pack([{ scope, path, sealed: bytes }]).bytes})`.execute(tx);
+    const packed = Buffer.concat([
+      sized(Buffer.from(scope)),
+      sized(Buffer.from(path)),
+      sealed === null ? Buffer.of(255, 255, 255, 255) : sized(Buffer.from(sealed, 'hex')),
+    ]);
+    await sql`insert into journal_changes (epoch, part, packed) values (${epoch}, ${index + 1}, ${packed})`.execute(
+      tx,
+    );
   }
+}
+
+/** By the journal's README, "Bytes", and not by its code. */
+function* unpacked(packed: Buffer, epoch: number): Generator<Row> {
+  let at = 0;
+  const field = (): Buffer | undefined => {
+    const size = packed.readInt32BE(at);
+    const bytes = size < 0 ? undefined : packed.subarray(at + 4, at + 4 + size);
+    at += 4 + Math.max(0, size);
+    return bytes;
+  };
+  while (at < packed.length) {
+    const [scope, path, sealed] = [field(), field(), field()];
+    yield { scope: `${scope}`, path: `${path}`, epoch, sealed: sealed?.toString('hex') ?? null };
+  }
+}
+
+function sized(bytes: Buffer): Buffer {
+  const size = Buffer.alloc(4);
+  size.writeInt32BE(bytes.length);
+  return Buffer.concat([size, bytes]);
 }
