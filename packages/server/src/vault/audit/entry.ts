@@ -15,8 +15,26 @@ export interface EntryOptions {
 }
 
 export interface EntryFormat {
-  /** The line of the request, and the line of its answer; each ASCII, with a newline at its end. */
-  lines(exchange: Exchange): { readonly request: Buffer; readonly response: Buffer };
+  lines(exchange: Exchange): EntryLines;
+}
+
+/** The line of the request, and the line of its answer; each ASCII, with a newline at its end. */
+export class EntryLines {
+  readonly both: Buffer;
+  readonly #requestSize: number;
+
+  constructor(request: string, response: string) {
+    this.both = Buffer.from(request + response, 'latin1');
+    this.#requestSize = request.length;
+  }
+
+  get request(): Buffer {
+    return this.both.subarray(0, this.#requestSize);
+  }
+
+  get response(): Buffer {
+    return this.both.subarray(this.#requestSize);
+  }
 }
 
 /**
@@ -40,7 +58,7 @@ export function createEntryFormat(options: EntryOptions): EntryFormat {
   function dataOf(value: unknown, clearKeys: ReadonlySet<string> | undefined, elide: boolean): DataPart {
     if (value === undefined || value === null) return '';
     const hashed = elide ? data.elide(value) : data.hash(value, clearKeys ?? nothing);
-    return hashed.elided ? `"data":${hashed.json},"data_elided":true,` : `"data":${hashed.json},`;
+    return hashed.elided ? `"data":${hashed.json},"data_elided":true` : `"data":${hashed.json}`;
   }
 
   function write(exchange: Exchange, elide: boolean): [request: string, response: string] {
@@ -73,7 +91,7 @@ export function createEntryFormat(options: EntryOptions): EntryFormat {
           `expected an audit line of at most ${maxLineBytes} bytes, got ${longest}`,
         );
       }
-      return { request: Buffer.from(request, 'latin1'), response: Buffer.from(response, 'latin1') };
+      return new EntryLines(request, response);
     },
   };
 }
@@ -106,7 +124,7 @@ function countedList(value: unknown, rest: (value: unknown) => DataPart): DataPa
     else counts.push(`"${name}":${count}`);
   }
   if (counts.length === 0) return rest(value);
-  if (Object.keys(others).length === 0) return `"data":{${counts.join(',')}},`;
+  if (Object.keys(others).length === 0) return `"data":{${counts.join(',')}}`;
   const hashed = rest(others);
   return `"data":{${counts.join(',')},${hashed.slice('"data":{'.length)}`;
 }

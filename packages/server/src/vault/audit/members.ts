@@ -58,7 +58,10 @@ export function createMembers(hash: (text: string) => string): Members {
   };
 }
 
-/** The object of what `take` gave. */
-export function objectOf(members: string): string {
-  return `{${members.slice(0, -1)}}`;
+/**
+ * The object of what `take` gave, with `last` behind it: one member without a comma. A line is put together without
+ * being read; to cut the comma off a long text would write all of it once more.
+ */
+export function objectOf(members: string, last = ''): string {
+  return last === '' ? `{${members.slice(0, -1)}}` : `{${members}${last}}`;
 }

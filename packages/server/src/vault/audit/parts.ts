@@ -3,7 +3,7 @@ import { boundedText } from './json-text.ts';
 import { createMembers, objectOf } from './members.ts';
 import type { AuditSalt } from './salt.ts';
 
-/** `"data":…,` and what belongs to it, or `''`. */
+/** `"data":…` and what belongs to it, without a comma behind it, or `''`. */
 export type DataPart = string;
 
 /** The hash of the token of a request, and the text of whose it is. */
@@ -11,7 +11,7 @@ export interface TokenPart {
   /** `''` without a token. */
   readonly token: string;
   readonly accessor: string;
-  /** Members of `auth`. */
+  /** Members of `auth`, without a comma behind the last. */
   readonly auth: string;
 }
 
@@ -57,7 +57,7 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
     members.text('token_type', caller.tokenType);
     members.number('token_ttl', caller.ttlSeconds);
     members.text('token_issue_time', seconds(caller.issueTime));
-    return { token, accessor, auth: members.take() };
+    return { token, accessor, auth: members.take().slice(0, -1) };
   }
 
   function mountPart(mount: Mount | undefined): string {
@@ -97,7 +97,7 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
     token({ clientToken, caller }) {
       if (caller === undefined) {
         const token = clientToken === undefined || clientToken === '' ? '' : salt.hash(clientToken);
-        return { token, accessor: '', auth: '"token_type":"default",' };
+        return { token, accessor: '', auth: '"token_type":"default"' };
       }
       const known = callers.get(caller);
       if (known !== undefined) return known;
@@ -117,7 +117,7 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
         members.json('policy_results', `{"allowed":${policyResults.allowed}${granted}}`);
       }
       members.number('remaining_uses', remainingUses);
-      return objectOf(auth + members.take());
+      return objectOf(members.take(), auth);
     },
     request(exchange, { token, accessor }, data) {
       const { request } = exchange;
@@ -138,7 +138,7 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
       members.number('wrap_ttl', request.wrapTtlSeconds);
       members.json('headers', shownHeaders);
       members.text('client_certificate_serial_number', request.clientCertificateSerial);
-      return objectOf(head + mount + data + members.take());
+      return objectOf(head + mount + members.take(), data);
     },
     response({ request, response }, data) {
       const mount = mountPart(request.mount);
@@ -146,7 +146,7 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
       const { auth, leaseId, wrapInfo, warnings, redirect } = response;
       if (auth !== undefined) {
         const given = facts(salt.hash(auth.token), auth.caller, auth.numUses);
-        members.json('auth', objectOf(given.auth));
+        members.json('auth', objectOf('', given.auth));
       }
       if (leaseId !== undefined && leaseId !== '') {
         members.json('secret', `{"lease_id":${boundedText(leaseId, salt.hash)}}`);
@@ -165,8 +165,8 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
         const wrapped = objectOf(members.take());
         members.json('wrap_info', wrapped);
       }
-      const all = mount + head + data + members.take();
-      return all === '' ? '{}' : objectOf(all);
+      const all = mount + head + members.take();
+      return all + data === '' ? '{}' : objectOf(all, data);
     },
     error(text) {
       return text === undefined || text === '' ? '' : `,"error":${boundedText(text, salt.hash)}`;

@@ -163,11 +163,11 @@ export function createAuditRegistry(deps: RegistryDeps): AuditRegistry {
     lines(turn, before, exchange) {
       if (closed) throw sealed();
       headers = headerMap(auditedHeaders(turn));
-      const { request, response } = ledger.lines(exchange);
+      const { both } = ledger.lines(exchange);
       const after = inForce(turn);
       const members = after === before ? after.members : [...new Set([...before.members, ...after.members])];
       return {
-        audit: [request, response],
+        audit: [both],
         copies:
           members.length === 0
             ? undefined

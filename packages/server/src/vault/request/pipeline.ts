@@ -3,7 +3,7 @@ import type { Decide, Journal } from '#journal';
 import type { Log } from '#platform';
 import { RawJson } from '../audit/json-walk.ts';
 import type { AuditRegistry, Copies } from '../audit/registry.ts';
-import type { Handler, PathSpec } from '../backend.ts';
+import type { Handler } from '../backend.ts';
 import type { Core } from '../core.ts';
 import { quotasOf } from '../sys/quota.ts';
 import { createQuotaGuard } from '../sys/quota-guard.ts';
@@ -39,11 +39,15 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     async answer(request, deadline) {
       const limited = quotaOf(request);
       if (limited !== undefined && !limited.audited) return renderFault(limited.refusal);
-      const preparation = limited === undefined ? await prepare(request, deadline) : undefined;
+      // Waits only for what there is to wait for: each turn of the queue of promises costs as much as a look-up.
+      const route = journal.peek((turn) => findRoute(turn, core, request.path));
+      const preparing = limited === undefined && route?.prepares === true;
+      const preparation = preparing ? await prepare(request, deadline) : undefined;
       const { answer, copies } = await journal.run(decideRequest(request, preparation, limited?.refusal));
       if (copies !== undefined) await copied(answer, copies);
-      await answer.after?.();
-      await finish(answer);
+      const after = answer.after?.();
+      if (after !== undefined) await after;
+      if (answer.beforeSent !== undefined) await finish(answer);
       return answer;
     },
   };
@@ -104,9 +108,6 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     for (let round = 0; round < 3; round += 1) {
       try {
         return journal.peek((turn) => {
-          const route = findRoute(turn, core, request.path);
-          // Most handlers have nothing to prepare; for them the turn alone decides.
-          if (route?.spec === undefined || !hasPreparation(route.spec)) return undefined;
           const { call, handler } = admit(turn, core, request, noFindings());
           if (handler === undefined || typeof handler === 'function') return undefined;
           return { handler, value: (async () => await handler.prepare(call, deadline()))() };
@@ -165,10 +166,6 @@ interface Begun {
 interface Decided {
   readonly answer: Answer;
   readonly copies: Copies | undefined;
-}
-
-function hasPreparation(spec: PathSpec): boolean {
-  return Object.values(spec.on).some((handler) => typeof handler !== 'function');
 }
 
 function spent(left: number | undefined): { readonly remainingUses?: number } {

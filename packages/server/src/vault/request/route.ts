@@ -2,7 +2,8 @@ import type { Turn } from '#journal';
 import type { Backend, PathSpec } from '../backend.ts';
 import type { Core } from '../core.ts';
 import { backendNameOf, type Mount } from '../mounts/mount.ts';
-import { mountsOf } from '../mounts/table.ts';
+import { type MountTable, mountsOf } from '../mounts/table.ts';
+import { createRecent, type Recent } from '../recent.ts';
 
 /** What a path leads to. */
 export interface Route {
@@ -13,23 +14,52 @@ export interface Route {
   /** Absent when the backend knows no such path. */
   readonly spec: PathSpec | undefined;
   readonly params: Readonly<Record<string, string>>;
+  /** Whether something of it is prepared before the turn. */
+  readonly prepares: boolean;
 }
 
+/** What was asked for lately is asked for again. By table: as long as no mount changes, a path leads where it led. */
+const remembered = new WeakMap<MountTable, Recent<string, Route>>();
+const rememberedRoutes = 1024;
+const longestRemembered = 200;
+
 export function findRoute(turn: Turn, core: Core, path: string): Route | undefined {
-  const mount = mountsOf(turn).find(path);
+  const table = mountsOf(turn);
+  let routes = remembered.get(table);
+  if (routes === undefined) {
+    routes = createRecent(rememberedRoutes);
+    remembered.set(table, routes);
+  }
+  const known = routes.find(path);
+  if (known !== undefined) return known;
+  const route = routeIn(table, core, path);
+  if (route !== undefined && path.length <= longestRemembered) routes.keep(path, route);
+  return route;
+}
+
+function routeIn(table: MountTable, core: Core, path: string): Route | undefined {
+  const mount = table.find(path);
   if (mount === undefined) return undefined;
   const backends = mount.kind === 'auth' ? core.backends.auth : core.backends.secret;
   const backend = backends.get(backendNameOf(mount));
   if (backend === undefined) return undefined;
   const rest = path.slice(mount.path.length);
   const found = matcherOf(backend)(rest);
-  return { mount, backend, path: rest, spec: found?.spec, params: found?.params ?? {} };
+  const { spec, params = {}, prepares = false } = found ?? {};
+  return { mount, backend, path: rest, spec, params, prepares };
 }
 
-type Matcher = (path: string) => { spec: PathSpec; params: Record<string, string> } | undefined;
+type Matcher = (path: string) => Matched | undefined;
+
+interface Matched {
+  readonly spec: PathSpec;
+  readonly params: Record<string, string>;
+  readonly prepares: boolean;
+}
 
 interface Pattern {
   readonly spec: PathSpec;
+  readonly prepares: boolean;
   readonly segments: readonly string[];
   /** The name of what takes the rest, without star. */
   readonly rest: string | undefined;
@@ -63,7 +93,7 @@ function compile(specs: readonly PathSpec[]): Matcher {
     const segments = path === '' ? [] : path.split('/');
     for (const pattern of firsts.get(segments[0] ?? '') ?? open) {
       const params = match(pattern, segments);
-      if (params !== undefined) return { spec: pattern.spec, params };
+      if (params !== undefined) return { spec: pattern.spec, params, prepares: pattern.prepares };
     }
     return undefined;
   };
@@ -80,6 +110,7 @@ function patternOf(spec: PathSpec): Pattern {
   const rest = last?.startsWith(':') && last.endsWith('*') ? last.slice(1, -1) : undefined;
   return {
     spec,
+    prepares: Object.values(spec.on).some((handler) => typeof handler !== 'function'),
     segments: rest === undefined ? segments : segments.slice(0, -1),
     rest,
   };
