@@ -2,6 +2,7 @@ import { type CanonicalHash, createCanonicalHash } from './canonical-hash.ts';
 import { type JsonSink, SinkFull } from './json-sink.ts';
 import { boundedText, jsonText } from './json-text.ts';
 import { RawJson, walkJson } from './json-walk.ts';
+import { flat } from './members.ts';
 import type { AuditSalt } from './salt.ts';
 
 export interface HashedData {
@@ -56,7 +57,8 @@ export function createDataHasher(salt: AuditSalt): DataHasher {
       try {
         walkJson(value, sink);
         const json = sink.take();
-        if (before !== undefined && json.length <= maxKeptChars) Object.assign(before, { by: salt, json });
+        if (before !== undefined && json.length <= maxKeptChars)
+          Object.assign(before, { by: salt, json: flat(json) });
         return { json, elided: false };
       } catch (error) {
         sink.take();

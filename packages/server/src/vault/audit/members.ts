@@ -65,3 +65,8 @@ export function createMembers(hash: (text: string) => string): Members {
 export function objectOf(members: string, last = ''): string {
   return last === '' ? `{${members.slice(0, -1)}}` : `{${members}${last}}`;
 }
+
+/** The same ASCII text in one piece, for what is kept: what was put together is a tree, walked with each line it is in. */
+export function flat(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}

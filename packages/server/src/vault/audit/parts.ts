@@ -1,18 +1,17 @@
 import type { Caller, Exchange, Mount } from './exchange.ts';
 import { boundedText } from './json-text.ts';
-import { createMembers, objectOf } from './members.ts';
+import { createMembers, flat, objectOf } from './members.ts';
 import type { AuditSalt } from './salt.ts';
 
 /** `"data":…` and what belongs to it, without a comma behind it, or `''`. */
 export type DataPart = string;
 
-/** The hash of the token of a request, and the text of whose it is. */
+/** What a line says of the token of a request, and of whose it is. */
 export interface TokenPart {
-  /** `''` without a token. */
-  readonly token: string;
-  readonly accessor: string;
   /** Members of `auth`, without a comma behind the last. */
   readonly auth: string;
+  /** Members of `request`. */
+  readonly request: string;
 }
 
 export interface Parts {
@@ -57,7 +56,15 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
     members.text('token_type', caller.tokenType);
     members.number('token_ttl', caller.ttlSeconds);
     members.text('token_issue_time', seconds(caller.issueTime));
-    return { token, accessor, auth: members.take().slice(0, -1) };
+    const auth = flat(members.take().slice(0, -1));
+    return { auth, request: requestPart(token, accessor) };
+  }
+
+  function requestPart(token: string, accessor: string): string {
+    members.text('client_token', token);
+    members.text('client_token_accessor', accessor);
+    members.json('namespace', '{"id":"root"}');
+    return flat(members.take());
   }
 
   function mountPart(mount: Mount | undefined): string {
@@ -68,7 +75,7 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
     members.text('mount_type', mount.type);
     members.text('mount_accessor', mount.accessor);
     members.text('mount_class', mount.class);
-    const text = members.take();
+    const text = flat(members.take());
     mounts.set(mount, text);
     return text;
   }
@@ -97,7 +104,7 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
     token({ clientToken, caller }) {
       if (caller === undefined) {
         const token = clientToken === undefined || clientToken === '' ? '' : salt.hash(clientToken);
-        return { token, accessor: '', auth: '"token_type":"default"' };
+        return { auth: '"token_type":"default"', request: requestPart(token, '') };
       }
       const known = callers.get(caller);
       if (known !== undefined) return known;
@@ -119,7 +126,7 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
       members.number('remaining_uses', remainingUses);
       return objectOf(members.take(), auth);
     },
-    request(exchange, { token, accessor }, data) {
+    request(exchange, token, data) {
       const { request } = exchange;
       // Before the members of the request are begun: both are written by the same hand.
       const mount = mountPart(request.mount);
@@ -127,18 +134,14 @@ export function createParts({ salt, hmacAccessor, headers }: PartsOptions): Part
       members.text('id', request.id);
       members.text('client_id', request.clientId);
       members.text('operation', request.operation);
-      members.text('client_token', token);
-      members.text('client_token_accessor', accessor);
-      members.json('namespace', '{"id":"root"}');
       members.text('path', request.path);
-      const head = members.take();
       members.flag('policy_override', request.policyOverride);
       members.text('remote_address', request.remoteAddress);
       members.number('remote_port', request.remotePort);
       members.number('wrap_ttl', request.wrapTtlSeconds);
       members.json('headers', shownHeaders);
       members.text('client_certificate_serial_number', request.clientCertificateSerial);
-      return objectOf(head + mount + members.take(), data);
+      return objectOf(token.request + mount + members.take(), data);
     },
     response({ request, response }, data) {
       const mount = mountPart(request.mount);
