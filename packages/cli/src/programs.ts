@@ -15,8 +15,8 @@ const entries: Readonly<Record<Program, string>> = {
 };
 
 /**
- * As in the first lines of the programs: a small young generation and one thread that compiles beside us. Measured with
- * bench/memory.ts: 40 MB less of a server that nobody uses, at no cost in processor time.
+ * As in the first lines of the programs: a young generation no larger than pays, and one thread that compiles beside us.
+ * Measured with bench/memory.ts: 40 MB less of a server that nobody uses.
  */
 const nodeFlags: Readonly<Record<Program, readonly string[]>> = {
   server: ['--max-semi-space-size=8', '--v8-pool-size=1'],

@@ -18,6 +18,7 @@ function recordsInMap(): Records {
   return {
     has: (path) => values.has(path),
     get: notAsked,
+    getStamped: notAsked,
     put: notAsked,
     // One codec for a path, as the journal promises.
     read: <T>(path: string) => values.get(path) as T | undefined,
