@@ -39,7 +39,7 @@ export const onlyIn = [
     reason: 'SQL lives in stores, so that a table has one owner',
   },
   {
-    modules: ['fastify', '@fastify/swagger', '@fastify/type-provider-typebox'],
+    modules: ['fastify', '@fastify/swagger'],
     places: ['server/src/platform/http', 'server/src/app', 'routes.ts'],
     reason: 'HTTP is an outer skin',
   },

@@ -3,11 +3,11 @@ import { finished } from 'node:stream/promises';
 import { Fault } from '@sallyport/formats';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
 import { limitedBody, tooLarge } from './body.ts';
 import { plainHeaders } from './credentials.ts';
 import { type GuardDeps, guard, type Visit, visitOf } from './guard.ts';
 import { Problem } from './problem.ts';
+import { shapeOf } from './shape.ts';
 import type { Access, Http, Method, RenderFault, StreamReply } from './types.ts';
 
 const defaultBodyBytes = 1024 * 1024;
@@ -59,7 +59,7 @@ export function declarations(
 
 function declareJson(app: FastifyInstance, spec: ErasedRoute, deps: GuardDeps): void {
   const status = spec.status ?? 200;
-  const response = spec.response === undefined ? undefined : Compile(spec.response);
+  const response = spec.response === undefined ? undefined : shapeOf(spec.response);
   app.route({
     method: spec.method,
     url: spec.path,
@@ -74,10 +74,10 @@ function declareJson(app: FastifyInstance, spec: ErasedRoute, deps: GuardDeps): 
       // The time may be up, and its answer given, while the handler was still working.
       if (reply.sent) return reply;
       if (result === undefined) return reply.code(spec.status ?? 204).send();
-      if (response !== undefined && !response.Check(result)) {
-        const where = response.Errors(result)[0];
+      const where = response?.problems(result)[0];
+      if (where !== undefined) {
         throw new Fault('internal', 'http.response_mismatch', 'the answer does not match its schema', {
-          details: { at: where?.instancePath ?? '', problem: where?.message ?? '' },
+          details: { at: where.instancePath, problem: where.message },
         });
       }
       return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(result));

@@ -1,12 +1,11 @@
 import { Fault } from '@sallyport/formats';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
-import { Value } from 'typebox/value';
 import type { Actor, Authorize, Log } from '../ports.ts';
 import { tokenOf } from './credentials.ts';
 import { type Deadline, startDeadline } from './deadline.ts';
 import { checkPathParams } from './path-params.ts';
+import { shapeOf } from './shape.ts';
 import { type Access, anonymous, type RenderFault } from './types.ts';
 
 /** Gives the actor a token stands for, or throws `unauthenticated`. */
@@ -50,15 +49,14 @@ export function visitOf(request: FastifyRequest): Visit {
  * calls and whether they may. A route without a verdict does not exist: `access` is part of its declaration.
  */
 export function guard(spec: Guarded, timeoutSeconds: number, deps: GuardDeps) {
-  const check =
-    spec.params === undefined ? undefined : { schema: spec.params, compiled: Compile(spec.params) };
+  const shape = spec.params === undefined ? undefined : shapeOf(spec.params);
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     const visit = startVisit(spec, timeoutSeconds, request, reply);
     // The router gives texts only; their shape is checked right below, before anyone uses them.
     const raw = request.params as Record<string, string>;
     checkPathParams(raw);
-    const params: unknown = check === undefined ? raw : Value.Convert(check.schema, { ...raw });
-    if (check !== undefined && !check.compiled.Check(params)) {
+    const params: unknown = shape === undefined ? raw : shape.converted({ ...raw });
+    if (shape !== undefined && shape.problems(params).length > 0) {
       throw new Fault('not_found', 'http.not_found', 'nothing is at this path');
     }
     visit.actor = await admit(spec, request.headers.authorization, params, deps);
