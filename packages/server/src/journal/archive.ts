@@ -13,6 +13,8 @@ import type { JournalStore } from './store.ts';
 export interface Archive {
   /** Seals a part of what is durable now into the ledger; gives how many batches, 0 when nothing is left. */
   some(): Promise<number>;
+  /** Seals all of the table, so that no batch is without a place: before a server that is alone goes on behind it. */
+  table(): Promise<void>;
 }
 
 const maxBatches = 10_000;
@@ -33,20 +35,22 @@ export function createArchive({ db, store, audit, findings, file }: ArchiveDeps)
   let counted = file?.end;
 
   async function fromTable(): Promise<number> {
-    if (!(await db.statement((tx) => store.hasPending(tx)))) return 0;
+    if (!(await db.statement((tx) => store.hasUnsealed(tx)))) return 0;
     return await db.write(async (tx) => {
       const before = await store.holdSealedTo(tx, 'table');
+      // Batches of a server that is alone have their places; those of replicas get them here.
+      const placed = await store.placedSince(tx, before.place);
+      let end: Link = placed ?? before;
       const pending = await store.takePending(tx);
-      if (pending.length === 0) return 0;
-      let end: Link = before;
-      const placed = pending.map((batch) => {
+      const links = pending.map((batch) => {
         end = linkAfter(end, batch);
         return { id: batch.id, ...end };
       });
-      await store.place(tx, placed);
+      if (links.length > 0) await store.place(tx, links);
+      if (end.place === before.place) return 0;
       await store.setSealedTo(tx, 'table', end);
-      await audit.record(tx, sealedEvent('table', before, end, countOf(pending)));
-      return pending.length;
+      await audit.record(tx, sealedEvent('table', before, end, (placed?.lines ?? 0) + countOf(pending)));
+      return end.place - before.place;
     });
   }
 
@@ -95,6 +99,9 @@ export function createArchive({ db, store, audit, findings, file }: ArchiveDeps)
 
   return {
     some: async () => (file === undefined ? 0 : await fromFileIfWhole(file)) + (await fromTable()),
+    async table() {
+      while ((await fromTable()) > 0);
+    },
   };
 }
 

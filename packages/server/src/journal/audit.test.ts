@@ -170,6 +170,27 @@ describe('sealing into the ledger', () => {
     expect((await again.verifyAudit()).ok).toBe(true);
   });
 
+  it('goes on where a server of the other kind stopped without sealing', async () => {
+    for (let round = 0; round < 2; round += 1) {
+      const replica = await world.open({ alone: false });
+      for (const path of ['a', 'b', 'c']) await put(replica, path, 'by a replica');
+      const db = { ...world.db };
+      const single = await world.open({ db });
+      expect(await world.rows('select from journal_batches where place is null')).toEqual([]);
+      for (const path of ['a', 'b']) await put(single, path, 'by one alone');
+      // As if it were killed: what it wrote has places, and no leaf.
+      db.write = () => Promise.reject(new Error('killed'));
+      await single.close();
+    }
+    const last = await world.open({ alone: false });
+    await put(last, 'd', 'x');
+    await last.archive();
+
+    expect((await leaves('table')).at(-1)?.detail).toMatchObject({ from: 9, to: 11, lines: 3 });
+    expect((await last.verifyAudit()).table).toMatchObject({ batches: 11, lines: 11, sealed: 11 });
+    expect((await last.verifyAudit()).ok).toBe(true);
+  });
+
   it('waits for a database that is away, and tells', async () => {
     const db: Db = { ...world.db, write: () => Promise.reject(new Error('away')) };
     const journal = await world.open();

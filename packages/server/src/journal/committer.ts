@@ -1,6 +1,6 @@
 import { Fault } from '@sallyport/formats';
 import type { Db, Random, Tx } from '#platform';
-import { type AuditBatch, batchOf } from './batch.ts';
+import { type AuditBatch, batchOf, type Link, linkAfter } from './batch.ts';
 import type { SteadyClock } from './clock.ts';
 import type { Committer, DecideBatch, Settle } from './commit.ts';
 import type { Findings } from './findings.ts';
@@ -36,6 +36,8 @@ export interface CommitterDeps {
   readonly random: Random;
   readonly findings: Findings;
   readonly reads: ReadAudit;
+  /** Nobody else writes: batches get their places as they are written, and need not be read again to be chained. */
+  readonly alone: boolean;
 }
 
 /** The state moved while its scope's key was missing: the transaction ends, and everything begins again. */
@@ -64,13 +66,16 @@ export interface StoreCommitter extends Committer {
 }
 
 export function createCommitter(deps: CommitterDeps): StoreCommitter {
-  const { db, store, state, stateHash, clock, random, findings, reads } = deps;
+  const { db, store, state, stateHash, clock, random, findings, reads, alone } = deps;
   let seen: Moment = { epoch: 0, clock: 0, swept: 0, mark: undefined };
   /** What the records sum up to beyond the stored sum: nothing, unless somebody changed them past the server. */
   let difference = emptySum();
   /** A transaction failed and may have committed all the same: memory is not known to be current. */
   let doubtful = false;
   let writtenBytes = 0;
+  /** The end of the chain over the table's batches, for who is alone; and with a batch that is being written. */
+  let placed: Link | undefined;
+  let placedNext: Link | undefined;
 
   function differenceAt(moment: Moment): Sum {
     const { mark, epoch } = moment;
@@ -132,6 +137,7 @@ export function createCommitter(deps: CommitterDeps): StoreCommitter {
   async function catchUp(): Promise<void> {
     doubtful = true;
     if ((await db.statement(follow)) === 'unclear') await load();
+    if (alone) placed = await db.statement((tx) => store.placedTo(tx));
     doubtful = false;
   }
 
@@ -150,12 +156,15 @@ export function createCommitter(deps: CommitterDeps): StoreCommitter {
     const packed = pack(changes);
     writtenBytes += packed.bytes.length;
     const batch = audit.length === 0 ? undefined : batchOf(now, audit);
-    return store.writeIfCurrent(tx, packed, batch, seen, next);
+    placedNext = batch === undefined || placed === undefined ? placed : linkAfter(placed, batch);
+    const placedBatch = batch === undefined ? undefined : { ...batch, ...placedNext };
+    return store.writeIfCurrent(tx, packed, placedBatch, seen, next);
   }
 
   function settled(settle: Settle, next: Moment): Settle {
     state.settle(settle.sum);
     seen = next;
+    placed = placedNext;
     return settle;
   }
 

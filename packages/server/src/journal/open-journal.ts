@@ -49,7 +49,7 @@ const clockToleranceMilliseconds = 60_000;
 const anchorMilliseconds = 60_000;
 
 export async function openJournal(deps: Deps): Promise<OpenJournal> {
-  const { db, audit, log, random } = deps;
+  const { db, audit, log, random, alone } = deps;
   const key = await openStateKey(db, store, await deps.cipher('system'), random);
   const stateHash = createStateHash(key);
   key.fill(0);
@@ -65,7 +65,7 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
   const clock = createSteadyClock(deps.clock, deps.steadyMilliseconds);
   const sealedTo = await db.read((tx) => store.sealedTo(tx, 'file'));
   let file: JournalFile | undefined;
-  const reads: ReadAudit = deps.alone
+  const reads: ReadAudit = alone
     ? {
         // Alone with its database, this process is where the state changes: its memory is the truth.
         async append(batch) {
@@ -74,12 +74,12 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
         },
       }
     : tableReads(db, store);
-  const committer = createCommitter({ db, store, state, stateHash, clock, random, findings, reads });
+  const committer = createCommitter({ db, store, state, stateHash, clock, random, findings, reads, alone });
   await committer.load();
   let anchor = await checkAnchor(deps, committer.moment.epoch);
   clock.atLeast(anchor?.clock ?? 0);
   warnOfSlowClock(deps, clock);
-  if (deps.alone) file = await openFile();
+  if (alone) file = await openFile();
 
   async function openFile(): Promise<JournalFile> {
     const opened = await openJournalFile({
@@ -106,7 +106,11 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
 
   const lane = createLane({ state, clock, committer, openScope, closedFault: deps.closedFault });
   const archive = createArchive({ db, store, audit, findings, file });
-  const compaction = createCompaction({ db, store, state, lane, committer, alone: deps.alone });
+  const compaction = createCompaction({ db, store, state, lane, committer, alone: alone });
+  if (alone) {
+    await archive.table();
+    await committer.catchUp();
+  }
 
   async function moveAnchor(): Promise<void> {
     const next = { epoch: committer.moment.epoch, clock: clock.now() };
@@ -117,7 +121,7 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
 
   async function archiveNow(): Promise<number> {
     // An idle replica would otherwise fall behind until its next request, which then waits for all of it.
-    if (!deps.alone) await lane.alone(() => committer.catchUp());
+    if (!alone) await lane.alone(() => committer.catchUp());
     await findings.store();
     const sealed = await archive.some();
     await moveAnchor();

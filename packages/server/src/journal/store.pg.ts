@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { tablesOf } from '#platform';
-import type { AuditBatch } from './batch.ts';
+import type { AuditBatch, Link } from './batch.ts';
 import { unpack } from './packed.ts';
 import type { JournalStore, Moment, Part } from './store.ts';
 
@@ -130,10 +130,27 @@ export const journalStore: JournalStore = {
   async vacuum(tx) {
     await sql`vacuum journal_changes`.execute(tx);
   },
-  async hasPending(tx) {
-    const { rows } = await sql<{ pending: boolean }>`
-      select exists (select from journal_batches where place is null) as pending`.execute(tx);
-    return rows[0]?.pending === true;
+  async hasUnsealed(tx) {
+    const { rows } = await sql<{ unsealed: boolean }>`
+      select exists (select from journal_batches where place is null)
+        or exists (select from journal_batches, journal_sealed
+          where source = 'table' and journal_batches.place > journal_sealed.place) as unsealed`.execute(tx);
+    return rows[0]?.unsealed === true;
+  },
+  async placedTo(tx) {
+    const { rows } = await sql<Link>`
+      (select place, chain from journal_sealed where source = 'table')
+      union all (select place, chain from journal_batches where place is not null order by place desc limit 1)
+      order by place desc limit 1`.execute(tx);
+    const [row] = rows;
+    if (row === undefined) throw new Error('journal_sealed has no row for the table');
+    return row;
+  },
+  async placedSince(tx, place) {
+    const { rows } = await sql<Link & { lines: number }>`
+      select place, chain, (select sum(lines)::bigint from journal_batches where place > ${place}) as lines
+      from journal_batches where place > ${place} order by place desc limit 1`.execute(tx);
+    return rows[0];
   },
   async takePending(tx) {
     const { rows } = await sql<{ id: number } & AuditBatch>`
@@ -208,9 +225,10 @@ function markOf({ mark }: Moment): Buffer | null {
   return mark === undefined ? null : asBuffer(mark);
 }
 
-function insertOf({ at, lines, body }: AuditBatch) {
-  return sql`insert into journal_batches (at, lines, body)
-    select ${at}::bigint, ${lines}::integer, ${asBuffer(body)}::bytea`;
+function insertOf({ at, lines, body, place, chain }: AuditBatch & Partial<Link>) {
+  return sql`insert into journal_batches (at, lines, body, place, chain)
+    select ${at}::bigint, ${lines}::integer, ${asBuffer(body)}::bytea, ${place ?? null}::bigint,
+      ${chain === undefined ? null : asBuffer(chain)}::bytea`;
 }
 
 /**

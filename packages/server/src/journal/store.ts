@@ -45,11 +45,14 @@ export interface JournalStore {
   setStateKey(tx: Tx, sealed: Uint8Array): Promise<void>;
   /** Adds a batch if the moment is still `seen`; gives whether it did. One statement, one snapshot. */
   appendIfCurrent(tx: Tx, batch: AuditBatch, seen: Moment): Promise<boolean>;
-  /** Writes the changes, and the batch if there is one, if the moment is still `seen`; gives whether. One statement. */
+  /**
+   * Writes the changes, and the batch if there is one, if the moment is still `seen`; gives whether. One statement. A
+   * batch without a place gets it later, with `place`.
+   */
   writeIfCurrent(
     tx: Tx,
     changes: Packed,
-    batch: AuditBatch | undefined,
+    batch: (AuditBatch & Partial<Link>) | undefined,
     seen: Moment,
     next: Moment,
   ): Promise<boolean>;
@@ -71,8 +74,12 @@ export interface JournalStore {
   rewrite(tx: Tx, parts: readonly Part[]): Promise<void>;
   /** Makes room of what changed and was removed: a statement of its own, for an engine that does not do so by itself. */
   vacuum(tx: Tx): Promise<void>;
-  /** Whether there are batches without a place. */
-  hasPending(tx: Tx): Promise<boolean>;
+  /** Whether there are batches beyond what was sealed, with a place or without. */
+  hasUnsealed(tx: Tx): Promise<boolean>;
+  /** The last batch that has a place, or what was sealed if that is later. */
+  placedTo(tx: Tx): Promise<Link>;
+  /** The last batch with a place after `place`, and how many lines came since; absent when there is none. */
+  placedSince(tx: Tx, place: number): Promise<(Link & { readonly lines: number }) | undefined>;
   /** Batches without a place, oldest first; the caller holds `table` with `holdSealedTo`. */
   takePending(tx: Tx): Promise<readonly PendingBatch[]>;
   place(tx: Tx, batches: ReadonlyArray<Link & { readonly id: number }>): Promise<void>;
