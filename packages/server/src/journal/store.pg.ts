@@ -59,7 +59,8 @@ export const journalStore: JournalStore = {
   async writeIfCurrent(tx, changes, batch, seen, next) {
     const { starts, sizes } = cutsOf(changes.ends);
     // Under READ COMMITTED an update that waited for another looks at its condition again: only one replica moves on.
-    const { rows } = await sql`
+    // Named where it is the one of every write under load; see the platform's README.
+    const { rows } = await sql`${batch === undefined ? sql`` : sql`/* prepared: journal.write */`}
       with moved as (
         update journal_moment
         set epoch = ${next.epoch}::bigint, clock = ${next.clock}::bigint, mark = ${markOf(next)}::bytea

@@ -37,6 +37,24 @@ const count = () =>
       .executeTakeFirstOrThrow(),
   );
 
+describe('a statement that names itself', () => {
+  it('is prepared once by the embedded engine, and answers and fails as any other', async () => {
+    const half = (n: number) =>
+      test.db.statement((tx) =>
+        sql<{ half: number }>`/* prepared: test.half */ select 10 / ${n}::integer as half`.execute(tx),
+      );
+
+    expect((await half(2)).rows).toEqual([{ half: 5 }]);
+    await expect(half(0)).rejects.toMatchObject({ code: 'platform.db_refused' });
+    expect((await half(5)).rows).toEqual([{ half: 2 }]);
+
+    const { rows } = await test.db.read((tx) =>
+      sql`select name from pg_prepared_statements where name = 'test.half'`.execute(tx),
+    );
+    expect(rows).toHaveLength(test.db.engine === 'pglite' ? 1 : 0);
+  });
+});
+
 describe('values', () => {
   it('come back as they went in, the same on both engines', async () => {
     const at = new Date('2026-03-04T05:06:07.089Z');

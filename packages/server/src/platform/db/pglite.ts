@@ -7,6 +7,7 @@ import { createCluster, startPgliteThread } from './cluster.ts';
 import { type DirectoryLock, lockDirectory } from './directory-lock.ts';
 import { type FromWorker, type ToWorker, transferOf, type WorkerStart } from './pglite-messages.ts';
 import { PgliteSocket } from './pglite-socket.ts';
+import { PreparedClient } from './prepared-client.ts';
 import { valueTypes } from './values.ts';
 
 export interface PgliteOptions {
@@ -101,6 +102,7 @@ async function startEngine(
     max: 1,
     idleTimeoutMillis: 0,
     types: valueTypes,
+    Client: PreparedClient,
     stream: () =>
       new PgliteSocket({
         exchange: async (bytes) => (await call({ kind: 'bytes', bytes })).bytes ?? new Uint8Array(),
