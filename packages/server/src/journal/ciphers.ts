@@ -1,5 +1,5 @@
+import { hash } from 'node:crypto';
 import { Fault } from '@sallyport/formats';
-import type { HeldRecord } from './records.ts';
 import { type RecordCipher, ScopeNotOpen } from './turn.ts';
 
 /** The ciphers of the scopes that are open. */
@@ -12,27 +12,27 @@ export interface Ciphers {
   /** Throws `ScopeNotOpen`. */
   get(scope: string): RecordCipher;
   /** The record in the clear. Throws `ScopeNotOpen`, or `journal.record_damaged`. */
-  open(scope: string, cipher: RecordCipher, path: string, record: HeldRecord): Buffer;
+  open(scope: string, cipher: RecordCipher, path: string, sealed: Uint8Array): Buffer;
 }
+
+/** More damaged records than this are asked for again, one refresh for each. */
+const maxWaited = 1000;
 
 export function createCiphers(onDamaged: (scope: string, path: string) => void): Ciphers {
   const ciphers = new Map<string, { readonly cipher: RecordCipher; readonly generation: number }>();
   const stale = new Set<string>();
   /** Records under a key that was not known, with the generation of the keys at that time. */
-  const waited = new WeakMap<HeldRecord, number>();
+  const waited = new Map<string, number>();
   let generations = 0;
 
   /** Another replica may have rotated the key: worth one refresh. After it, a record that names such a key lies. */
-  function mayOpenLater(
-    scope: string,
-    cipher: RecordCipher,
-    sealed: Uint8Array,
-    record: HeldRecord,
-  ): boolean {
+  function mayOpenLater(scope: string, cipher: RecordCipher, path: string, sealed: Uint8Array): boolean {
     if (cipher.keyVersionOf(sealed) <= cipher.newestVersion) return false;
     const generation = ciphers.get(scope)?.generation ?? 0;
+    const record = `${scope}\0${path}\0${hash('sha256', sealed)}`;
     const asked = waited.get(record);
     if (asked !== undefined && asked < generation) return false;
+    if (waited.size >= maxWaited) waited.clear();
     waited.set(record, generation);
     stale.add(scope);
     return true;
@@ -51,11 +51,10 @@ export function createCiphers(onDamaged: (scope: string, path: string) => void):
       if (found === undefined) throw new ScopeNotOpen(scope);
       return found.cipher;
     },
-    open(scope, cipher, path, record) {
-      const sealed = Buffer.from(record.sealed, 'latin1');
+    open(scope, cipher, path, sealed) {
       const bytes = cipher.open(path, sealed);
       if (bytes !== undefined) return bytes;
-      if (mayOpenLater(scope, cipher, sealed, record)) throw new ScopeNotOpen(scope);
+      if (mayOpenLater(scope, cipher, path, sealed)) throw new ScopeNotOpen(scope);
       onDamaged(scope, path);
       throw new Fault(
         'integrity',

@@ -31,7 +31,10 @@ export function pack(changes: readonly Change[]): Packed {
     const pathBytes = bytes.write(path, at + 4);
     at = bytes.writeInt32BE(pathBytes, at) + pathBytes;
     at = bytes.writeInt32BE(sealed?.length ?? gone, at);
-    if (sealed !== undefined) at += bytes.write(sealed, at, 'latin1');
+    if (sealed !== undefined) {
+      bytes.set(sealed, at);
+      at += sealed.length;
+    }
     if (at - begin > partBytes && from > begin) {
       ends.push(from);
       begin = from;
@@ -62,7 +65,7 @@ export function unpack(packed: Buffer): readonly Change[] {
       continue;
     }
     at = endOf(packed, pathEnd);
-    changes.push({ scope, path, sealed: packed.toString('latin1', pathEnd + 4, at) });
+    changes.push({ scope, path, sealed: packed.subarray(pathEnd + 4, at) });
   }
   return changes;
 }

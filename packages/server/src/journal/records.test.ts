@@ -1,11 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createRecords, type Records } from './records.ts';
+import { createKeptValues } from './kept-values.ts';
+import { createRecords, type HeldRecord, type Records } from './records.ts';
+import { createSlabs } from './slabs.ts';
 
-const record = { sealed: 's', value: undefined };
+const record = { sealed: Buffer.from('s'), value: undefined };
+const newRecords = (): Records => createRecords(createSlabs(), createKeptValues(1000));
 
 function filled(...paths: readonly string[]): Records {
-  const records = createRecords();
+  const records = newRecords();
   for (const path of paths) records.set(path, record);
   return records;
 }
@@ -71,7 +74,7 @@ describe('the tree of names', () => {
       .map((parts) => parts.join(''));
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), path), { maxLength: 40 }), (steps) => {
-        const records = createRecords();
+        const records = newRecords();
         const paths = new Set<string>();
         for (const [add, each] of steps) {
           if (add) records.set(each, record);
@@ -89,6 +92,68 @@ describe('the tree of names', () => {
     );
   });
 });
+
+describe('records', () => {
+  const step = fc.record({
+    kind: fc.constantFrom('set', 'keep', 'delete'),
+    scope: fc.constantFrom(0, 1),
+    path: fc.constantFrom('a', 'a/', 'a/b', 'a/a name that is longer', 'b/c/d', '/'),
+    bytes: fc.uint8Array({ maxLength: 20 }),
+  });
+
+  it('are those of a plain map after any sequence of changes, also where two scopes share their memory', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const [slabs, values] = [createSlabs(), createKeptValues(1_000_000)];
+        const scopes = [createRecords(slabs, values), createRecords(slabs, values)] as const;
+        const models = [new Map<string, object>(), new Map<string, object>()] as const;
+        for (const [value, { kind, scope, path, bytes }] of steps.entries()) {
+          const [records, model] = [scopes[scope], models[scope]];
+          const before = model.get(path);
+          if (kind === 'set') {
+            expect(shown(records.set(path, { sealed: bytes, value }))).toEqual(before);
+            model.set(path, { hex: Buffer.from(bytes).toString('hex'), value });
+          } else if (kind === 'delete') {
+            expect(shown(records.delete(path))).toEqual(before);
+            model.delete(path);
+          } else {
+            records.keep(path, value);
+            if (before !== undefined) model.set(path, { ...before, value });
+          }
+        }
+        for (const [index, records] of scopes.entries()) {
+          const model = models[index] ?? new Map();
+          for (const path of ['', 'a', 'a/', 'a/b', 'a/a name that is longer', 'b/c/d', 'b/', 'b/c/', '/']) {
+            expect(shown(records.get(path))).toEqual(model.get(path));
+            expect(records.has(path)).toBe(model.has(path));
+            expect(records.valueOf(path)).toBe(model.get(path)?.value);
+          }
+          const entries = [...records.entries()].map(([path, sealed]) => [path, shown({ sealed })?.hex]);
+          expect(entries.sort()).toEqual([...model].map(([path, { hex }]) => [path, hex]).sort());
+          expect(records.size).toBe(model.size);
+        }
+      }),
+    );
+  });
+
+  it('can be walked while they change', () => {
+    const records = filled('a', 'a/b', 'a/c', 'd/e');
+    const seen: string[] = [];
+
+    for (const [path] of records.entries()) {
+      seen.push(path);
+      records.set(path, { sealed: Buffer.from('again'), value: undefined });
+      if (path === 'a') records.delete('a/b');
+    }
+
+    expect(seen.sort()).toEqual(['a', 'a/c', 'd/e']);
+  });
+});
+
+function shown(record: Partial<HeldRecord> | undefined) {
+  if (record?.sealed === undefined) return undefined;
+  return { hex: Buffer.from(record.sealed).toString('hex'), value: record.value };
+}
 
 function prefixes(path: string): readonly string[] {
   return [...path.matchAll(/\//g)].map((match) => path.slice(0, match.index + 1));

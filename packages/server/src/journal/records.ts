@@ -1,9 +1,11 @@
-/** One record as it is held in memory: sealed, and for what is no secret also decoded. */
+import type { KeptValues } from './kept-values.ts';
+import type { Slabs } from './slabs.ts';
+
+/** A record as it was when it was looked up. */
 export interface HeldRecord {
-  /** The sealed bytes, one per character: half the memory of a Buffer each, and no slab that one record keeps alive. */
-  readonly sealed: string;
-  /** What `Codec.decode` gave, kept only where the codec says that it holds no secret. Never changed in place. */
-  value: unknown;
+  readonly sealed: Uint8Array;
+  /** What `Codec.decode` gave, kept only where the codec says that it holds no secret, and for some time only. */
+  readonly value: unknown;
 }
 
 /**
@@ -12,90 +14,173 @@ export interface HeldRecord {
  */
 export interface Records {
   readonly size: number;
+  has(path: string): boolean;
   get(path: string): HeldRecord | undefined;
-  /** Gives the record that was there. */
+  /** The kept value alone, for whoever needs the bytes only if there is none. */
+  valueOf(path: string): unknown;
+  /** Keeps a value of a record that is there; nothing changes it in place. */
+  keep(path: string, value: unknown): void;
+  /** Both give the record that was there. */
   set(path: string, record: HeldRecord): HeldRecord | undefined;
-  delete(path: string): void;
+  delete(path: string): HeldRecord | undefined;
   /** Names right below `directory` (empty, or ending with "/"), sorted; a name with more below it ends with "/". */
   children(directory: string): readonly string[];
-  entries(): IterableIterator<[string, HeldRecord]>;
+  /** For a walk that may go on while records change; one that is set meanwhile may be missed. */
+  entries(): IterableIterator<[path: string, sealed: Uint8Array]>;
 }
 
 interface Directory {
-  readonly names: Set<string>;
+  /** By the rest of their path: the number of the record, `noRecord` for a directory that is none. */
+  readonly names: Map<string, number>;
   /** Sorted names, until one comes or goes: a list of 100,000 is sorted once and not for each reader. */
   sorted: readonly string[] | undefined;
 }
 
-/** Every path, that of a directory too, stands in its parent: `a/b` in `a/`, and `a/` in the empty one. */
-export function createRecords(): Records {
-  const byPath = new Map<string, HeldRecord>();
-  const directories = new Map<string, Directory>();
+const noRecord = -1;
+/** Paths whose place is remembered: a megabyte of them at most. */
+const maxRecent = 8192;
 
-  function enter(path: string): void {
-    for (let child = path; child !== ''; ) {
-      const parent = parentOf(child);
+/**
+ * Every path, that of a directory too, stands in its parent by its name there: `a/b` as `b` in `a/`, and `a/` as itself
+ * in the empty one. So what many paths begin with is in memory once. Bytes and kept values may be shared with other
+ * scopes.
+ */
+export function createRecords(slabs: Slabs, values: KeptValues): Records {
+  const directories = new Map<string, Directory>();
+  /** What `find` gave for paths that were asked for lately: to cut a path in two takes as long as all else. */
+  const recent = new Map<string, number>();
+  let size = 0;
+
+  /** The number of the record, `noRecord` when there is none. */
+  function find(path: string): number {
+    let number = recent.get(path);
+    if (number === undefined) {
+      number = findCut(path);
+      if (recent.size >= maxRecent) recent.clear();
+      recent.set(path, number);
+    }
+    return number;
+  }
+
+  function findCut(path: string): number {
+    const cut = cutOf(path);
+    return directories.get(path.slice(0, cut))?.names.get(path.slice(cut)) ?? noRecord;
+  }
+
+  function enter(path: string, number: number): void {
+    for (let [child, its] = [path, number]; child !== ''; its = noRecord) {
+      const cut = cutOf(child);
+      const parent = child.slice(0, cut);
+      const name = child.slice(cut);
       const directory = directories.get(parent);
-      const name = child.slice(parent.length);
-      if (directory !== undefined) {
-        if (directory.names.has(name)) return;
-        directory.names.add(name);
-        directory.sorted = undefined;
+      if (directory === undefined) {
+        directories.set(ownText(parent), { names: new Map([[ownText(name), its]]), sorted: undefined });
+        child = parent;
+        continue;
+      }
+      if (directory.names.has(name)) {
+        if (its !== noRecord) directory.names.set(name, its);
         return;
       }
-      directories.set(parent, { names: new Set([name]), sorted: undefined });
+      directory.names.set(ownText(name), its);
+      directory.sorted = undefined;
+      return;
+    }
+  }
+
+  /** The path is no record any more. */
+  function leave(path: string): void {
+    for (let child = path; child !== ''; ) {
+      const cut = cutOf(child);
+      const parent = child.slice(0, cut);
+      const name = child.slice(cut);
+      const directory = directories.get(parent);
+      if (directory === undefined) return;
+      if (directories.has(child)) {
+        // `a/` may be a record and a directory: its name stays as long as it is one of them.
+        directory.names.set(name, noRecord);
+        return;
+      }
+      directory.names.delete(name);
+      directory.sorted = undefined;
+      if (directory.names.size > 0) return;
+      directories.delete(parent);
+      if (findCut(parent) !== noRecord) return;
       child = parent;
     }
   }
 
-  function leave(path: string): void {
-    for (let child = path; child !== ''; ) {
-      // `a/` may be a record and a directory: its name stays as long as it is one of them.
-      if (byPath.has(child) || directories.has(child)) return;
-      const parent = parentOf(child);
-      const directory = directories.get(parent);
-      if (directory === undefined) return;
-      directory.names.delete(child.slice(parent.length));
-      directory.sorted = undefined;
-      if (directory.names.size > 0) return;
-      directories.delete(parent);
-      child = parent;
-    }
+  function heldAt(number: number): HeldRecord | undefined {
+    return number === noRecord ? undefined : { sealed: slabs.get(number), value: values.get(number) };
   }
 
   return {
     get size() {
-      return byPath.size;
+      return size;
     },
-    get: (path) => byPath.get(path),
-    set(path, record) {
-      const before = byPath.get(path);
-      if (before === undefined) enter(path);
-      byPath.set(path, record);
+    has: (path) => find(path) !== noRecord,
+    get: (path) => heldAt(find(path)),
+    valueOf: (path) => values.get(find(path)),
+    keep(path, value) {
+      const number = find(path);
+      if (number !== noRecord) values.set(number, value, slabs.get(number).length);
+    },
+    set(path, { sealed, value }) {
+      const known = findCut(path);
+      const before = heldAt(known);
+      const number = before === undefined ? slabs.add(sealed) : known;
+      if (before === undefined) {
+        recent.delete(path);
+        enter(path, number);
+        size += 1;
+      } else {
+        slabs.replace(number, sealed);
+        values.delete(number);
+      }
+      if (value !== undefined) values.set(number, value, sealed.length);
       return before;
     },
     delete(path) {
-      if (byPath.delete(path)) leave(path);
+      const number = find(path);
+      const before = heldAt(number);
+      if (before === undefined) return undefined;
+      slabs.remove(number);
+      values.delete(number);
+      recent.delete(path);
+      leave(path);
+      size -= 1;
+      return before;
     },
     children(directory) {
       const found = directories.get(directory);
       if (found === undefined) return [];
-      found.sorted ??= sorted(found.names);
+      found.sorted ??= sorted(found.names.keys());
       return found.sorted;
     },
-    entries: () => byPath.entries(),
+    *entries() {
+      for (const [parent, { names }] of directories) {
+        for (const [name, number] of names) {
+          if (number !== noRecord) yield [parent + name, slabs.get(number)];
+        }
+      }
+    },
   };
 }
 
-/** Up to the last slash that something follows: of `a/b` and of `a/b/` it is `a/`. */
-function parentOf(path: string): string {
-  return path.length < 2 ? '' : path.slice(0, path.lastIndexOf('/', path.length - 2) + 1);
+/** Behind the last slash that something follows: `a/b` and `a/b/` stand in `a/`. */
+function cutOf(path: string): number {
+  return path.length < 2 ? 0 : path.lastIndexOf('/', path.length - 2) + 1;
+}
+
+/** The same text, with no tie to a longer one that it was cut out of and would keep in memory. */
+function ownText(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 const beyondBasicPlane = /[\ud800-\udfff]/;
 
 /** In the order of their UTF-8 bytes, as Vault lists them. UTF-16 differs from it only beyond the basic plane. */
-function sorted(names: ReadonlySet<string>): readonly string[] {
+function sorted(names: Iterable<string>): readonly string[] {
   const all = [...names].sort();
   if (!all.some((name) => beyondBasicPlane.test(name))) return all;
   return all.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));

@@ -1,7 +1,6 @@
 import { isFault } from '@sallyport/formats';
 import type { Findings } from './findings.ts';
 import type { Lane } from './lane.ts';
-import type { HeldRecord } from './records.ts';
 import type { State } from './state.ts';
 import type { RecordCipher } from './turn.ts';
 
@@ -29,7 +28,7 @@ const perDecision = 250;
 
 export function createRewrap({ state, lane, findings, refreshScope }: RewrapDeps): Rewrap {
   /** Where the walk of each scope stopped, so that a big one is not walked from its beginning at each call. */
-  const walks = new Map<string, IterableIterator<[string, HeldRecord]>>();
+  const walks = new Map<string, IterableIterator<[path: string, sealed: Uint8Array]>>();
 
   /** Up to `limit` paths that are due, none of `tried`; none when a whole walk found none. */
   async function find(
@@ -55,8 +54,8 @@ export function createRewrap({ state, lane, findings, refreshScope }: RewrapDeps
         walks.set(scope, walk);
         continue;
       }
-      const [path, record] = value;
-      const due = cipher.keyVersionOf(Buffer.from(record.sealed, 'latin1')) < newest;
+      const [path, sealed] = value;
+      const due = cipher.keyVersionOf(sealed) < newest;
       if (due && !tried.has(path)) paths.push(path);
       if (looked % slice === 0) await new Promise((next) => setImmediate(next));
     }

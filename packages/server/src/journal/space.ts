@@ -17,7 +17,7 @@ export interface SpaceDeps {
 /** The index row of the table holds scope and path, and PostgreSQL bounds it (a third of a page). */
 const maxPathBytes = 2000;
 
-/** Of the authentication tag at a record's end. Of 13 characters on, the engine would keep the whole record for them. */
+/** Of the authentication tag at a record's end. */
 const stampSizeBytes = 12;
 
 /** The records of one scope for all turns, one after another: to make it for each would cost as much as a look-up. */
@@ -40,7 +40,8 @@ export class HeldSpace implements Space {
   }
 
   has(path: string): boolean {
-    return this.#find(path) !== undefined;
+    this.#deps.requireTurn();
+    return this.#records.has(path);
   }
 
   get(path: string): Buffer | undefined {
@@ -51,7 +52,7 @@ export class HeldSpace implements Space {
   getStamped(path: string): Stamped | undefined {
     const record = this.#find(path);
     if (record === undefined) return undefined;
-    return { bytes: this.#open(path, record), stamp: record.sealed.slice(-stampSizeBytes) };
+    return { bytes: this.#open(path, record), stamp: latin1(record.sealed.subarray(-stampSizeBytes)) };
   }
 
   put(path: string, bytes: Buffer): void {
@@ -59,14 +60,16 @@ export class HeldSpace implements Space {
   }
 
   read<T>(path: string, codec: Codec<T>): T | undefined {
-    const record = this.#find(path);
-    if (record === undefined) return undefined;
+    this.#deps.requireTurn();
     // Kept by the same codec: a path is read through one codec only.
-    if (record.value !== undefined) return record.value as T;
+    const kept = this.#records.valueOf(path);
+    if (kept !== undefined) return kept as T;
+    const record = this.#records.get(path);
+    if (record === undefined) return undefined;
     const bytes = this.#open(path, record);
     try {
       const value = codec.decode(bytes);
-      if (codec.kept) record.value = value;
+      if (codec.kept) this.#records.keep(path, value);
       return value;
     } finally {
       bytes.fill(0);
@@ -78,7 +81,7 @@ export class HeldSpace implements Space {
   }
 
   delete(path: string): void {
-    if (this.#find(path) !== undefined) this.#deps.place(this.scope, this.#records, path, undefined);
+    if (this.has(path)) this.#deps.place(this.scope, this.#records, path, undefined);
   }
 
   list(directory: string): readonly string[] {
@@ -91,16 +94,15 @@ export class HeldSpace implements Space {
     return this.#records.get(path);
   }
 
-  #open(path: string, record: HeldRecord): Buffer {
-    return this.#noticing(() => this.#deps.ciphers.open(this.scope, this.#opened(), path, record));
+  #open(path: string, { sealed }: HeldRecord): Buffer {
+    return this.#noticing(() => this.#deps.ciphers.open(this.scope, this.#opened(), path, sealed));
   }
 
   #store(path: string, bytes: Buffer, value: unknown): void {
     try {
       this.#deps.requireTurn();
       if (!isPath(path)) throw badPath(path);
-      const sealed = latin1(this.#opened().seal(path, bytes));
-      this.#deps.place(this.scope, this.#records, path, { sealed, value });
+      this.#deps.place(this.scope, this.#records, path, { sealed: this.#opened().seal(path, bytes), value });
     } finally {
       bytes.fill(0);
     }
@@ -121,7 +123,7 @@ export class HeldSpace implements Space {
   }
 }
 
-export function latin1(bytes: Uint8Array): string {
+function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 

@@ -26,7 +26,7 @@ function sized(...values: readonly number[]): Buffer {
 const anyRecord = fc.record({
   scope: fc.string({ unit: 'grapheme', maxLength: 10 }),
   path: fc.string({ unit: 'grapheme', maxLength: 20 }),
-  sealed: fc.uint8Array({ maxLength: 6000 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
+  sealed: fc.uint8Array({ maxLength: 6000 }),
 });
 
 describe('the hash of all records', () => {
@@ -39,7 +39,7 @@ describe('the hash of all records', () => {
           stateHash.add(sum, scope, path, sealed);
           const [scopeBytes, pathBytes] = [Buffer.from(scope), Buffer.from(path)];
           const head = sized(scopeBytes.length, pathBytes.length, sealed.length);
-          expected += hmac(Buffer.of(1), head, scopeBytes, pathBytes, Buffer.from(sealed, 'latin1'));
+          expected += hmac(Buffer.of(1), head, scopeBytes, pathBytes, Buffer.from(sealed));
         }
         expect(number(sum)).toBe(expected % modulus);
       }),
@@ -52,8 +52,8 @@ describe('the hash of all records', () => {
     given.fill(0);
     for (const size of [10, 5000, 10, 300_000]) {
       const [one, other] = [emptySum(), emptySum()];
-      stateHash.add(one, 'system', 'a', 'x'.repeat(size));
-      wiped.add(other, 'system', 'a', 'x'.repeat(size));
+      stateHash.add(one, 'system', 'a', Buffer.alloc(size, 'x'));
+      wiped.add(other, 'system', 'a', Buffer.alloc(size, 'x'));
       expect(sameSum(one, other)).toBe(true);
     }
   });
@@ -80,7 +80,7 @@ describe('the hash of all records', () => {
       ['', 'abc', 'd'],
     ].map(([scope = '', path = '', sealed = '']) => {
       const sum = emptySum();
-      stateHash.add(sum, scope, path, sealed);
+      stateHash.add(sum, scope, path, Buffer.from(sealed));
       return number(sum);
     });
 
@@ -89,7 +89,7 @@ describe('the hash of all records', () => {
 
   it('comes back from its mark, for the same key and moment only', () => {
     const sum = emptySum();
-    stateHash.add(sum, 's', 'p', 'x');
+    stateHash.add(sum, 's', 'p', Buffer.from('x'));
     const mark = stateHash.toMark(sum, moment, nonce);
 
     expect(mark.length).toBe(markSizeBytes);
@@ -110,7 +110,7 @@ describe('the hash of all records', () => {
   it('shows no term in the difference of two marks: that would let others be computed', () => {
     const sum = emptySum();
     const before = stateHash.toMark(sum, moment, nonce);
-    stateHash.add(sum, 's', 'p', 'x');
+    stateHash.add(sum, 's', 'p', Buffer.from('x'));
     const after = stateHash.toMark(sum, { ...moment, epoch: 4 }, Buffer.alloc(nonceSizeBytes, 2));
     const shown = (mark: Buffer): bigint => BigInt(`0x${mark.subarray(nonceSizeBytes).toString('hex')}`);
 

@@ -10,8 +10,8 @@ import { hash } from 'node:crypto';
  * with a million terms a second set with the same sum can be found (generalised birthday).
  */
 export interface StateHash {
-  add(sum: Sum, scope: string, path: string, sealed: string): void;
-  subtract(sum: Sum, scope: string, path: string, sealed: string): void;
+  add(sum: Sum, scope: string, path: string, sealed: Uint8Array): void;
+  subtract(sum: Sum, scope: string, path: string, sealed: Uint8Array): void;
   /** The sum as it is stored, bound to its moment. `nonce` is 16 random bytes, never used before. */
   toMark(sum: Sum, moment: { readonly epoch: number; readonly clock: number }, nonce: Uint8Array): Buffer;
   /** The sum of a stored mark; any sum at all for a mark that is not of this moment or key. */
@@ -62,7 +62,7 @@ export function createStateHash(key: Uint8Array): StateHash {
     }
   }
 
-  function recordTerm(scope: string, path: string, sealed: string): void {
+  function recordTerm(scope: string, path: string, sealed: Uint8Array): void {
     // A UTF-16 unit takes at most three bytes of UTF-8.
     const most = blockBytes + 13 + 3 * (scope.length + path.length) + sealed.length;
     if (inner.length < most) inner = larger(inner, 2 * most);
@@ -71,7 +71,8 @@ export function createStateHash(key: Uint8Array): StateHash {
     at += scopeBytes;
     const pathBytes = inner.write(path, at);
     at += pathBytes;
-    at += inner.write(sealed, at, 'latin1');
+    inner.set(sealed, at);
+    at += sealed.length;
     inner[blockBytes] = kinds.record;
     inner.writeUInt32BE(scopeBytes, blockBytes + 1);
     inner.writeUInt32BE(pathBytes, blockBytes + 5);

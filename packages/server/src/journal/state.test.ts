@@ -170,8 +170,8 @@ describe('changes of a batch', () => {
 
         expect(state.size()).toBe(copy.size());
         for (const path of ['a', 'a/', 'a/b', 'b']) {
-          const held = [...state.records('s')].find(([each]) => each === path)?.[1].sealed;
-          expect(copy.of('s').get(path)?.sealed).toBe(held);
+          const held = [...state.records('s')].find(([each]) => each === path)?.[1];
+          expect(copy.of('s').get(path)?.sealed).toEqual(held);
         }
         for (const directory of ['', 'a/']) {
           expect(inTurn(state, (space) => space.list(directory))).toEqual(copy.of('s').children(directory));

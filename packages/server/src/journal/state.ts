@@ -2,7 +2,7 @@ import { Fault } from '@sallyport/formats';
 import type { Ciphers } from './ciphers.ts';
 import { type Change, createRecordSet, type RecordSet } from './record-set.ts';
 import type { HeldRecord, Records } from './records.ts';
-import { HeldSpace, latin1, type SpaceDeps } from './space.ts';
+import { HeldSpace, type SpaceDeps } from './space.ts';
 import type { StateHash, Sum } from './state-hash.ts';
 import type { Turn } from './turn.ts';
 
@@ -24,8 +24,8 @@ export interface State {
   rewrap(scope: string, path: string): boolean;
   /** Whether the record is as the change says. Never again, once it was not: each sealing gives other bytes. */
   holds(change: Change): boolean;
-  /** The records of a scope, for a walk that may go on while they change. */
-  records(scope: string): IterableIterator<[string, HeldRecord]>;
+  /** The sealed records of a scope, for a walk that may go on while they change. */
+  records(scope: string): IterableIterator<[path: string, sealed: Uint8Array]>;
   readonly sum: Sum;
   size(): number;
 }
@@ -67,9 +67,8 @@ export function createState(stateHash: StateHash, ciphers: Ciphers): State {
   }
 
   function place(scope: string, records: Records, path: string, after: HeldRecord | undefined): void {
-    undos.push({ scope, path, before: records.get(path) });
-    if (after === undefined) records.delete(path);
-    else records.set(path, after);
+    const before = after === undefined ? records.delete(path) : records.set(path, after);
+    undos.push({ scope, path, before });
   }
 
   function backTo(mark: number): void {
@@ -127,7 +126,7 @@ export function createState(stateHash: StateHash, ciphers: Ciphers): State {
         if (seen.has(key)) continue;
         seen.add(key);
         const sealed = all.of(scope).get(path)?.sealed;
-        if (sealed === before?.sealed) continue;
+        if (isSame(sealed, before?.sealed)) continue;
         if (before !== undefined) stateHash.subtract(sum, scope, path, before.sealed);
         if (sealed !== undefined) stateHash.add(sum, scope, path, sealed);
         changes.push({ scope, path, sealed });
@@ -143,18 +142,23 @@ export function createState(stateHash: StateHash, ciphers: Ciphers): State {
       const records = all.of(scope);
       const record = records.get(path);
       if (record === undefined) return false;
-      const sealed = Buffer.from(record.sealed, 'latin1');
+      const { sealed, value } = record;
       if (cipher.keyVersionOf(sealed) >= cipher.newestVersion) return false;
-      place(scope, records, path, { sealed: latin1(cipher.rewrap(path, sealed)), value: record.value });
+      place(scope, records, path, { sealed: cipher.rewrap(path, sealed), value });
       return true;
     },
-    holds: ({ scope, path, sealed }) => sealed !== undefined && all.of(scope).get(path)?.sealed === sealed,
+    holds: ({ scope, path, sealed }) =>
+      sealed !== undefined && isSame(sealed, all.of(scope).get(path)?.sealed),
     records: (scope) => all.of(scope).entries(),
     get sum() {
       return all.sum;
     },
     size: () => all.size(),
   };
+}
+
+function isSame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one === undefined || other === undefined ? one === other : Buffer.compare(one, other) === 0;
 }
 
 function turnInTurn(): Fault {
