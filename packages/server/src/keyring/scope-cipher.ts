@@ -151,13 +151,12 @@ export function createScopeCipher(
     open(address, sealed) {
       newest();
       if (!isAddress(address) || packedVersion(sealed) === 0) return undefined;
-      const wrapped = latin1(sealed, nonceAt);
-      const known = keks.opened.find(wrapped);
+      const known = keks.opened.find(sealed);
       if (known !== undefined) return decrypt(known, recordAad.at(address), sealed.subarray(nonceAt));
       const dek = unwrap(address, sealed);
       if (dek === undefined) return undefined;
       const plaintext = decrypt(dek, recordAad.at(address), sealed.subarray(nonceAt));
-      if (plaintext !== undefined) keks.opened.keep(wrapped, dek);
+      if (plaintext !== undefined) keks.opened.keep(sealed, dek);
       dek.fill(0);
       return plaintext;
     },
@@ -193,10 +192,6 @@ function decrypt(key: KeyObject | Uint8Array, aad: Uint8Array, sealed: Uint8Arra
     plaintext.fill(0);
     return undefined;
   }
-}
-
-function latin1(bytes: Uint8Array, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, end).toString('latin1');
 }
 
 function isAddress(address: string): boolean {
