@@ -1,5 +1,5 @@
 import { Fault, isFault } from '@sallyport/formats';
-import type { Decide, Journal } from '#journal';
+import type { Decide, Journal, Turn } from '#journal';
 import type { Log } from '#platform';
 import { RawJson } from '../audit/json-walk.ts';
 import type { AuditRegistry, Copies } from '../audit/registry.ts';
@@ -37,11 +37,13 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
 
   return {
     async answer(request, deadline) {
-      const limited = quotaOf(request);
+      const { limited, prepares } = journal.peek((turn) => ({
+        limited: quotaOf(turn, request),
+        prepares: findRoute(turn, core, request.path)?.prepares === true,
+      }));
       if (limited !== undefined && !limited.audited) return renderFault(limited.refusal);
       // Waits only for what there is to wait for: each turn of the queue of promises costs as much as a look-up.
-      const route = journal.peek((turn) => findRoute(turn, core, request.path));
-      const preparing = limited === undefined && route?.prepares === true;
+      const preparing = limited === undefined && prepares;
       const preparation = preparing ? await prepare(request, deadline) : undefined;
       const { answer, copies } = await journal.run(decideRequest(request, preparation, limited?.refusal));
       if (copies !== undefined) await copied(answer, copies);
@@ -58,17 +60,15 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
    *
    * KNOWN LIMIT: so a refusal by a rate limit is in no audit by default, and each replica counts for itself.
    */
-  function quotaOf(request: Incoming): { readonly refusal: Fault; readonly audited: boolean } | undefined {
-    return journal.peek((turn) => {
-      const quotas = quotasOf(turn);
-      try {
-        quotaGuard.check(quotas, request.path, request.remoteAddress, turn.now);
-        return undefined;
-      } catch (error) {
-        if (!isFault(error)) throw error;
-        return { refusal: error, audited: quotas.config.auditRefusals };
-      }
-    });
+  function quotaOf(turn: Turn, request: Incoming): Limited | undefined {
+    const quotas = quotasOf(turn);
+    try {
+      quotaGuard.check(quotas, request.path, request.remoteAddress, turn.now);
+      return undefined;
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return { refusal: error, audited: quotas.config.auditRefusals };
+    }
   }
 
   async function finish(answer: Answer): Promise<void> {
@@ -156,6 +156,11 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       return { answer: { answer, copies }, audit };
     };
   }
+}
+
+interface Limited {
+  readonly refusal: Fault;
+  readonly audited: boolean;
 }
 
 interface Begun {
