@@ -23,7 +23,7 @@ import {
   type SecretMetadata,
   type VersionMetadata,
 } from './metadata.ts';
-import { forgetPrints, printsIn, printsText } from './prints.ts';
+import { forgetPrints, heldIn, printsText } from './prints.ts';
 import { shownVersion } from './shown.ts';
 
 /** `GET data/:path`: the value of a version; of a version that is gone, a 404 that tells what it was. */
@@ -127,7 +127,8 @@ function store(call: Call, json: Buffer): Reply {
   const before = findMetadata(call.store, path);
   checkCas(call, before, config.casRequired || (before?.casRequired ?? false));
   const prints = fingerprintsOf(json, call.core.fingerprintKey);
-  const { refusal, warnings } = judgeValues(call, path, prints, printsIn(before?.versions ?? {}));
+  const held = heldIn(before?.versions ?? {}, [...prints.keys.keys()]);
+  const { refusal, warnings } = judgeValues(call, path, prints, held);
   if (refusal !== undefined) {
     json.fill(0);
     return { refusal };

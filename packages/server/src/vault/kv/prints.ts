@@ -10,10 +10,22 @@ import type { VersionMetadata } from './metadata.ts';
 
 type Versions = Readonly<Record<string, VersionMetadata>>;
 
-export function printsIn(versions: Versions): ReadonlySet<Print> {
-  const all = new Set<Print>();
-  for (const version of Object.values(versions)) for (const print of split(version.prints)) all.add(print);
-  return all;
+/** More are looked up in a set of all; to make one for a few of them would take longer than to look at each version. */
+const few = 8;
+
+/** Those of `among` that one of the versions holds. */
+export function heldIn(versions: Versions, among: readonly Print[]): ReadonlySet<Print> {
+  const texts = Object.values(versions).map(({ prints }) => prints ?? '');
+  if (among.length <= few)
+    return new Set(among.filter((print) => texts.some((prints) => contains(prints, print))));
+  const all = new Set(texts.flatMap(split));
+  return new Set(among.filter((print) => all.has(print)));
+}
+
+function contains(prints: string, print: Print): boolean {
+  for (let at = prints.indexOf(print); at >= 0; at = prints.indexOf(print, at + 1))
+    if (at % printLength === 0) return true;
+  return false;
 }
 
 export function printsText(prints: Prints): string {
@@ -28,8 +40,16 @@ export function split(prints = ''): readonly Print[] {
 
 /** The secret has the versions `after` in place of `before`: what no version of it holds any more is forgotten. */
 export function forgetPrints(call: PlaceOf, path: string, before: Versions, after: Versions): void {
-  const left = printsIn(after);
-  for (const print of printsIn(before)) if (!left.has(print)) forget(call, path, print);
+  for (const print of printsGone(before, after)) forget(call, path, print);
+}
+
+export function printsGone(before: Versions, after: Versions): readonly Print[] {
+  // What a version has as before is held by it still.
+  const changed = Object.entries(before).filter(([version, { prints }]) => after[version]?.prints !== prints);
+  const maybe = [...new Set(changed.flatMap(([, { prints }]) => split(prints)))];
+  if (maybe.length === 0) return [];
+  const held = heldIn(after, maybe);
+  return maybe.filter((print) => !held.has(print));
 }
 
 /** For secrets without versions, which carry no fingerprints: those of a value that is about to go. */
