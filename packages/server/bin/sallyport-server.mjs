@@ -1,6 +1,9 @@
-#!/usr/bin/env -S node --max-semi-space-size=8 --v8-pool-size=1
+#!/usr/bin/env -S MALLOC_TRIM_THRESHOLD_=1048576 node --max-semi-space-size=8 --v8-pool-size=1
 // Plain JavaScript, so that Node need not load its TypeScript stripper when everything else comes from the cache:
 // that alone is 20 MB for as long as the process runs.
+//
+// Above: once a large piece was freed, glibc raises by itself what a thread may keep free, to 50 MB, and the thread that
+// compiles PostgreSQL at a first start keeps as much; a fixed megabyte makes that start up to 20 MB smaller.
 import { enableCompileCache, flushCompileCache, registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
