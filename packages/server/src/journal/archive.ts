@@ -13,6 +13,8 @@ import type { JournalStore } from './store.ts';
 export interface Archive {
   /** Seals a part of what is durable now into the ledger; gives how many batches, 0 when nothing is left. */
   some(): Promise<number>;
+  /** Seals all that is durable now; of what comes meanwhile there is no end on a busy server. */
+  all(): Promise<void>;
   /** Seals all of the table, so that no batch is without a place: before a server that is alone goes on behind it. */
   table(): Promise<void>;
 }
@@ -34,8 +36,11 @@ export function createArchive({ db, store, audit, findings, file }: ArchiveDeps)
   /** An end of the file from which on this process counted its lines: where it was opened, later where it was sealed. */
   let counted = file?.end;
 
+  const isUnsealed = (newest: number): Promise<boolean> =>
+    db.statement((tx) => store.hasUnsealed(tx, newest));
+
   async function fromTable(): Promise<number> {
-    if (!(await db.statement((tx) => store.hasUnsealed(tx)))) return 0;
+    if (!(await isUnsealed(Number.MAX_SAFE_INTEGER))) return 0;
     return await db.write(async (tx) => {
       const before = await store.holdSealedTo(tx, 'table');
       // Batches of a server that is alone have their places; those of replicas get them here.
@@ -97,8 +102,17 @@ export function createArchive({ db, store, audit, findings, file }: ArchiveDeps)
     }
   }
 
+  const some = async (): Promise<number> =>
+    (file === undefined ? 0 : await fromFileIfWhole(file)) + (await fromTable());
+
   return {
-    some: async () => (file === undefined ? 0 : await fromFileIfWhole(file)) + (await fromTable()),
+    some,
+    async all() {
+      const until = file?.end.place ?? 0;
+      const newest = await db.statement((tx) => store.newestBatch(tx));
+      const isLeft = async (): Promise<boolean> => (fileSealed ?? 0) < until || (await isUnsealed(newest));
+      while ((await isLeft()) && (await some()) > 0);
+    },
     async table() {
       while ((await fromTable()) > 0);
     },

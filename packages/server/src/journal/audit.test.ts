@@ -47,6 +47,33 @@ async function busy(journal: Journal, rounds: number): Promise<string[]> {
   return expected;
 }
 
+describe('what is durable', () => {
+  it.each([
+    ['read', (journal: Journal, n: number) => get(journal, `p${n}`)],
+    ['written', (journal: Journal, n: number) => put(journal, 'p', `${n}`)],
+  ])('is sealed to its end although more is %s all the time', async (_what, answer) => {
+    const journal = await world.open();
+    let stopped = false;
+    let answered = 0;
+    const load = Array.from({ length: 4 }, async () => {
+      while (!stopped) {
+        await answer(journal, answered);
+        answered += 1;
+      }
+    });
+    while (answered < 20) await new Promise((next) => setImmediate(next));
+    const before = answered;
+
+    const end = await journal.auditEnd();
+    stopped = true;
+    await Promise.all(load);
+
+    expect(end.file + end.table).toBeGreaterThan(0);
+    expect((await texts(journal)).length).toBeGreaterThanOrEqual(before);
+    expect((await leaves('file')).length + (await leaves('table')).length).toBeLessThan(10);
+  });
+});
+
 describe('the audit, read back', () => {
   it('has every line of both sources in the order of time', async () => {
     const journal = await world.open({ maxFileBytes: 800 });

@@ -131,7 +131,7 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
 
   async function sealNow(): Promise<void> {
     await findings.store();
-    while ((await archive.some()) > 0);
+    await archive.all();
     await moveAnchor();
   }
 

@@ -131,11 +131,16 @@ export const journalStore: JournalStore = {
   async vacuum(tx) {
     await sql`vacuum journal_changes`.execute(tx);
   },
-  async hasUnsealed(tx) {
+  async newestBatch(tx) {
+    const { rows } = await sql<{ id: number | null }>`select max(id) as id from journal_batches`.execute(tx);
+    return rows[0]?.id ?? 0;
+  },
+  async hasUnsealed(tx, newest) {
     const { rows } = await sql<{ unsealed: boolean }>`
-      select exists (select from journal_batches where place is null)
+      select exists (select from journal_batches where place is null and id <= ${newest})
         or exists (select from journal_batches, journal_sealed
-          where source = 'table' and journal_batches.place > journal_sealed.place) as unsealed`.execute(tx);
+          where source = 'table' and journal_batches.place > journal_sealed.place
+            and id <= ${newest}) as unsealed`.execute(tx);
     return rows[0]?.unsealed === true;
   },
   async placedTo(tx) {

@@ -74,8 +74,10 @@ export interface JournalStore {
   rewrite(tx: Tx, parts: readonly Part[]): Promise<void>;
   /** Makes room of what changed and was removed: a statement of its own, for an engine that does not do so by itself. */
   vacuum(tx: Tx): Promise<void>;
-  /** Whether there are batches beyond what was sealed, with a place or without. */
-  hasUnsealed(tx: Tx): Promise<boolean>;
+  /** The batch that was written last, 0 when there is none: all before it have smaller numbers. */
+  newestBatch(tx: Tx): Promise<number>;
+  /** Whether there are batches beyond what was sealed, with a place or without, up to `newest`. */
+  hasUnsealed(tx: Tx, newest: number): Promise<boolean>;
   /** The last batch that has a place, or what was sealed if that is later. */
   placedTo(tx: Tx): Promise<Link>;
   /** The last batch with a place after `place`, and how many lines came since; absent when there is none. */
