@@ -8,6 +8,7 @@ import type { Config } from '../config/options.ts';
 import type { Db, Log, Migration, Tx } from '../ports.ts';
 import { type AdvisoryLocks, localLocks, serverLocks } from './advisory-locks.ts';
 import { addAfterCommit, openAfterCommit } from './after-commit.ts';
+import { CallbackClient } from './callback-client.ts';
 import { migrate } from './migrations.ts';
 import { openPglite } from './pglite.ts';
 import { faultOf, isContention } from './sql-errors.ts';
@@ -107,6 +108,7 @@ function openPostgres(config: Extract<DatabaseConfig, { kind: 'postgres' }>, log
     // A transaction is short by contract; one that hangs must not hold row locks for ever.
     options: '-c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000',
     types: valueTypes,
+    Client: CallbackClient,
   });
   pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
   return {

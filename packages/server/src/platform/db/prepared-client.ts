@@ -1,4 +1,5 @@
-import pg from 'pg';
+import type pg from 'pg';
+import { CallbackClient } from './callback-client.ts';
 
 // A comment at the beginning of a statement names it.
 const marked = /^\s*\/\* prepared: ([a-z.]{1,60}) \*\//;
@@ -7,7 +8,7 @@ const marked = /^\s*\/\* prepared: ([a-z.]{1,60}) \*\//;
  * A connection on which a statement that names itself is parsed and planned once. For statements that come again all the
  * time and whose plan cannot become a bad one with the size of a table.
  */
-export class PreparedClient extends pg.Client {
+export class PreparedClient extends CallbackClient {
   // biome-ignore lint/suspicious/noExplicitAny: one of many signatures of pg, all of which are passed on
   override query(...given: any[]): any {
     const [text, values, ...more] = given;
