@@ -67,25 +67,25 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
     return directories.get(path.slice(0, cut))?.names.get(path.slice(cut)) ?? noRecord;
   }
 
-  function enter(path: string, number: number): void {
-    for (let [child, its] = [path, number]; child !== ''; its = noRecord) {
-      const cut = cutOf(child);
-      const parent = child.slice(0, cut);
-      const name = child.slice(cut);
-      const directory = directories.get(parent);
-      if (directory === undefined) {
-        directories.set(ownText(parent), { names: new Map([[ownText(name), its]]), sorted: undefined });
-        child = parent;
-        continue;
+  /** The directory of this path, made if there is none: it stands in its own parent then. */
+  function directoryAt(path: string): Directory {
+    let directory = directories.get(path);
+    if (directory === undefined) {
+      directory = { names: new Map(), sorted: undefined };
+      directories.set(ownText(path), directory);
+      if (path !== '') {
+        const cut = cutOf(path);
+        const parent = directoryAt(path.slice(0, cut));
+        const name = path.slice(cut);
+        if (!parent.names.has(name)) enter(parent, name, noRecord);
       }
-      if (directory.names.has(name)) {
-        if (its !== noRecord) directory.names.set(name, its);
-        return;
-      }
-      directory.names.set(ownText(name), its);
-      directory.sorted = undefined;
-      return;
     }
+    return directory;
+  }
+
+  function enter(directory: Directory, name: string, number: number): void {
+    directory.names.set(ownText(name), number);
+    directory.sorted = undefined;
   }
 
   /** The path is no record any more. */
@@ -126,12 +126,18 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
       if (number !== noRecord) values.set(number, value, slabs.get(number).length);
     },
     set(path, { sealed, value }) {
-      const known = findCut(path);
-      const before = heldAt(known);
-      const number = before === undefined ? slabs.add(sealed) : known;
+      const cut = cutOf(path);
+      const directory = directoryAt(path.slice(0, cut));
+      const name = path.slice(cut);
+      const entered = directory.names.get(name);
+      const before = entered === undefined ? undefined : heldAt(entered);
+      let number = entered ?? noRecord;
       if (before === undefined) {
-        recent.delete(path);
-        enter(path, number);
+        number = slabs.add(sealed);
+        // While a server loads, it is empty, and a needless delete takes as long as the rest.
+        if (recent.size > 0) recent.delete(path);
+        if (entered === undefined) enter(directory, name, number);
+        else directory.names.set(name, number);
         size += 1;
       } else {
         slabs.replace(number, sealed);
@@ -172,9 +178,12 @@ function cutOf(path: string): number {
   return path.length < 2 ? 0 : path.lastIndexOf('/', path.length - 2) + 1;
 }
 
+/** Shorter ones V8 copies by itself. */
+const leastTied = 13;
+
 /** The same text, with no tie to a longer one that it was cut out of and would keep in memory. */
 function ownText(text: string): string {
-  return Buffer.from(text).toString();
+  return text.length < leastTied ? text : Buffer.from(text).toString();
 }
 
 const beyondBasicPlane = /[\ud800-\udfff]/;
