@@ -27,7 +27,7 @@ const maxPartsSince = 20_000;
 const maxBytesSince = 32 * 1024 * 1024;
 /** Batches at once, into memory: a bound of count and one of size. */
 const maxBatches = 2000;
-const maxBatchesBytes = 16 * 1024 * 1024;
+const maxBatchesBytes = 1024 * 1024;
 
 export const journalStore: JournalStore = {
   async moment(tx) {
