@@ -1,4 +1,4 @@
-#!/usr/bin/env -S MALLOC_TRIM_THRESHOLD_=1048576 node --max-semi-space-size=8 --v8-pool-size=1
+#!/usr/bin/env -S MALLOC_TRIM_THRESHOLD_=1048576 node --max-semi-space-size=16 --v8-pool-size=1
 // Plain JavaScript, so that Node need not load its TypeScript stripper when everything else comes from the cache:
 // that alone is 20 MB for as long as the process runs.
 //

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, write } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '@sallyport/formats';
@@ -87,8 +87,7 @@ export async function openJournalFile(deps: JournalFileDeps): Promise<JournalFil
     const frame = encodeFrame(next, batch);
     try {
       for (let written = 0; written < frame.length; ) {
-        const { bytesWritten } = await file.write(frame, written, frame.length - written, offset + written);
-        written += bytesWritten;
+        written += await writeSome(file, frame, written, offset + written);
       }
     } catch (error) {
       await takeBack();
@@ -160,6 +159,16 @@ export async function openJournalFile(deps: JournalFileDeps): Promise<JournalFil
     read,
     close: () => file.close(),
   };
+}
+
+/** Gives how many bytes; with a callback, because `FileHandle.write` takes three promises for each batch. */
+function writeSome(file: FileHandle, bytes: Buffer, from: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(file.fd, bytes, from, bytes.length - from, position, (error, written) => {
+      if (error === null) resolve(written);
+      else reject(error);
+    });
+  });
 }
 
 async function fileNames(directory: string): Promise<string[]> {

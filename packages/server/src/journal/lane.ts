@@ -81,12 +81,12 @@ export function createLane(deps: LaneDeps): Lane {
     }
     try {
       const { outcomes } = await committer.commit(() => decideAll(batch, refused), open);
-      for (const [index, each] of batch.entries()) {
+      batch.forEach((each, index) => {
         const outcome = outcomes[index];
         if (outcome === undefined) each.reject(lost());
         else if ('error' in outcome) each.reject(outcome.error);
         else each.resolve(outcome.answer);
-      }
+      });
     } catch (error) {
       state.backTo(0);
       const fault = unavailable(error);

@@ -17,8 +17,7 @@ export interface SpaceDeps {
 /** The index row of the table holds scope and path, and PostgreSQL bounds it (a third of a page). */
 const maxPathBytes = 2000;
 
-/** Of the authentication tag at a record's end. */
-const stampSizeBytes = 12;
+const stampSizeBytes = 6;
 
 /** The records of one scope for all turns, one after another: to make it for each would cost as much as a look-up. */
 export class HeldSpace implements Space {
@@ -52,7 +51,7 @@ export class HeldSpace implements Space {
   getStamped(path: string): Stamped | undefined {
     const record = this.#find(path);
     if (record === undefined) return undefined;
-    return { bytes: this.#open(path, record), stamp: latin1(record.sealed.subarray(-stampSizeBytes)) };
+    return { bytes: this.#open(path, record), stamp: stampOf(record.sealed) };
   }
 
   put(path: string, bytes: Buffer): void {
@@ -123,8 +122,12 @@ export class HeldSpace implements Space {
   }
 }
 
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+/** Of the authentication tag at the record's end, as much as a number holds exactly. */
+function stampOf(sealed: Uint8Array): number {
+  let stamp = 0;
+  for (let at = sealed.length - stampSizeBytes; at < sealed.length; at += 1)
+    stamp = stamp * 256 + (sealed[at] ?? 0);
+  return stamp;
 }
 
 function isPath(path: string): boolean {

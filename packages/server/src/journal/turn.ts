@@ -44,7 +44,7 @@ export interface Space {
 
 export interface Stamped {
   readonly bytes: Buffer;
-  readonly stamp: string;
+  readonly stamp: number;
 }
 
 /** What a decision is made on: all records at one moment, and that moment. Good until the decision returns. */

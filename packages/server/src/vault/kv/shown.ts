@@ -12,10 +12,10 @@ interface Shown {
 }
 
 /** About 1.5 KB each: texts of metadata and hashes, no value. */
-const recent = createRecent<string, Shown>(2048);
+const recent = createRecent<number, Shown>(2048);
 
 /** The same object as long as neither the value, whose record `stamp` is of, nor its metadata was written anew. */
-export function shownVersion(call: Call, version: number, metadata: SecretMetadata, stamp: string): Shown {
+export function shownVersion(call: Call, version: number, metadata: SecretMetadata, stamp: number): Shown {
   const before = recent.find(stamp);
   if (before?.metadata === metadata) return before;
   const described = JSON.stringify(describeVersion(call, version, metadata));
