@@ -1,5 +1,6 @@
 import { Fault } from '@sallyport/formats';
 import type { Db, Random, Tx } from '#platform';
+import type { AppendQueue } from './append-queue.ts';
 import { type AuditBatch, batchOf, type Link, linkAfter } from './batch.ts';
 import type { SteadyClock } from './clock.ts';
 import type { Committer, DecideBatch, Settle } from './commit.ts';
@@ -19,13 +20,11 @@ import {
 import type { JournalStore, Moment } from './store.ts';
 
 /**
- * Where the audit of batches that change nothing goes. A server that is alone with its database appends to a file;
- * replicas share a table.
+ * Where the audit of batches that change nothing goes. A server that is alone with its database appends to a file: its
+ * memory is the truth, so it may decide the next batch meanwhile. Replicas share a table, and have to learn whether the
+ * moment is still the one they have seen: when it is not, nothing is written and `appendIfCurrent` gives `false`.
  */
-export interface ReadAudit {
-  /** Durable when it resolves; `false`, with nothing written, when the moment is no longer `seen`. */
-  append(batch: AuditBatch, seen: Moment): Promise<boolean>;
-}
+export type ReadAudit = AppendQueue | { appendIfCurrent(batch: AuditBatch, seen: Moment): Promise<boolean> };
 
 export interface CommitterDeps {
   readonly db: Db;
@@ -221,7 +220,9 @@ export function createCommitter(deps: CommitterDeps): StoreCommitter {
         if (missing.size === 0) {
           if (settle.changes.length === 0) {
             if (settle.audit.length === 0) return settle;
-            if (await reads.append(batchOf(settle.now, settle.audit), seen)) return settle;
+            const batch = batchOf(settle.now, settle.audit);
+            if ('append' in reads) return { ...settle, durable: reads.append(batch) };
+            if (await reads.appendIfCurrent(batch, seen)) return settle;
           } else if (round < hopefulRounds) {
             const done = await writeHopefully(settle);
             if (done !== undefined) return done;
@@ -293,6 +294,6 @@ function contended(): Fault {
 /** Replicas: one insert that holds only for the state that the answers were decided on. */
 export function tableReads(db: Db, store: JournalStore): ReadAudit {
   return {
-    append: (batch, seen) => db.statement((tx) => store.appendIfCurrent(tx, batch, seen)),
+    appendIfCurrent: (batch, seen) => db.statement((tx) => store.appendIfCurrent(tx, batch, seen)),
   };
 }

@@ -13,8 +13,11 @@ let gate: Promise<void>;
 let fails: unknown;
 let lane: Lane;
 let opened: string[];
+/** What makes batches that changed nothing durable; without it they are at once. */
+let overlapping: Array<{ readonly end: () => void; readonly fail: (error: Error) => void }> | undefined;
 beforeEach(() => {
   commits = [];
+  overlapping = undefined;
   opened = [];
   gate = Promise.resolve();
   fails = undefined;
@@ -42,7 +45,9 @@ beforeEach(() => {
         if (fails !== undefined) throw fails;
         state.settle(settle.sum);
         commits.push(settle);
-        return settle;
+        if (overlapping === undefined || settle.changes.length > 0) return settle;
+        const durable = new Promise<void>((end, fail) => overlapping?.push({ end, fail }));
+        return { ...settle, durable };
       },
     },
     openScope: async (scope) => {
@@ -178,5 +183,80 @@ describe('the lane', () => {
     await closing;
     expect(await taken).toBeUndefined();
     expect(commits).toHaveLength(1);
+  });
+});
+
+describe('a batch that changed nothing', () => {
+  const read = (path: string) => (turn: Turn) => ({
+    answer: turn.space('s').get(path)?.toString(),
+    audit: [line],
+  });
+  const rounds = async (): Promise<void> => {
+    for (let round = 0; round < 5; round += 1) await new Promise((next) => setImmediate(next));
+  };
+
+  it('lets others be decided while it is written, and is answered only then', async () => {
+    overlapping = [];
+    const answered: string[] = [];
+    const first = lane.run(read('a')).then(() => answered.push('first'));
+    await rounds();
+    const put = lane.run(decidePut('a', 'x')).then(() => answered.push('put'));
+    await rounds();
+    const second = lane.run(read('a')).then((value) => answered.push(`second ${value}`));
+    await rounds();
+    expect(answered).toEqual(['put']);
+
+    for (const { end } of overlapping) end();
+    await Promise.all([first, put, second]);
+
+    expect(answered).toEqual(['put', 'first', 'second x']);
+  });
+
+  it('is refused alone when it could not be written', async () => {
+    overlapping = [];
+    const [first, second] = [lane.run(read('a')), rounds().then(() => lane.run(read('a')))];
+    first.catch(() => undefined);
+    await rounds();
+    await rounds();
+    overlapping[0]?.fail(new Error('the disk is full'));
+    overlapping[1]?.end();
+
+    await expect(first).rejects.toMatchObject({ code: 'journal.unavailable' });
+    await expect(second).resolves.toBeUndefined();
+  });
+
+  it('is over before a task runs alone, and before the lane is closed', async () => {
+    overlapping = [];
+    const order: string[] = [];
+    void lane.run(read('a')).then(() => order.push('answer'));
+    await rounds();
+    const task = lane.alone(async () => void order.push('task'));
+    await rounds();
+    expect(order).toEqual([]);
+    overlapping[0]?.end();
+    await task;
+    void lane.run(read('a')).then(() => order.push('last answer'));
+    await rounds();
+    const closed = lane.close().then(() => order.push('closed'));
+    await rounds();
+    overlapping[1]?.end();
+    await closed;
+
+    expect(order).toEqual(['answer', 'task', 'last answer', 'closed']);
+  });
+
+  it('waits with its decision where too many are being written', async () => {
+    overlapping = [];
+    for (let batch = 0; batch < 40; batch += 1) {
+      void lane.run(read('a'));
+      await rounds();
+    }
+
+    expect(commits).toHaveLength(16);
+    for (let ended = 0; commits.length < 17; ended += 1) {
+      overlapping[ended]?.end();
+      await rounds();
+    }
+    expect(commits[16]?.audit).toHaveLength(24);
   });
 });

@@ -40,12 +40,18 @@ export interface LaneDeps {
 const maxBatch = 128;
 /** A queue longer than this answers later than any client waits. */
 const maxWaiting = 20_000;
+/**
+ * Batches that changed nothing and are being written while the next is decided: their answers, secrets among them, wait in
+ * memory.
+ */
+const maxOverlapping = 16;
 /** Of one decision; with `maxBatch` it bounds what one write carries. */
 const maxAuditBytes = 4 * 1024 * 1024;
 
 /**
  * One batch at a time: decide them all, make it durable with one write, release the answers. Decisions meanwhile wait,
- * so each sees the state that everything before it left, and nothing that might yet be undone.
+ * so each sees the state that everything before it left, and nothing that might yet be undone. Only a batch that changed
+ * nothing may still be on its way when the next is decided: there is nothing in it to see or to undo.
  */
 export function createLane(deps: LaneDeps): Lane {
   const { state, clock, committer, openScope } = deps;
@@ -53,11 +59,13 @@ export function createLane(deps: LaneDeps): Lane {
   let tasks: Array<() => Promise<void>> = [];
   let pumping: Promise<void> | undefined;
   let closed = false;
+  const overlapping = new Set<Promise<void>>();
 
   async function pump(): Promise<void> {
     // Requests that were read in the same round of the event loop share a batch.
     await new Promise((next) => setImmediate(next));
     while (waiting.length > 0 || tasks.length > 0) {
+      if (tasks.length > 0) await Promise.all(overlapping);
       const due = tasks;
       tasks = [];
       for (const task of due) await task();
@@ -80,18 +88,42 @@ export function createLane(deps: LaneDeps): Lane {
       }
     }
     try {
-      const { outcomes } = await committer.commit(() => decideAll(batch, refused), open);
-      batch.forEach((each, index) => {
-        const outcome = outcomes[index];
-        if (outcome === undefined) each.reject(lost());
-        else if ('error' in outcome) each.reject(outcome.error);
-        else each.resolve(outcome.answer);
-      });
+      const { outcomes, durable } = await committer.commit(() => decideAll(batch, refused), open);
+      if (durable === undefined) release(batch, outcomes);
+      else await overlap(batch, outcomes, durable);
     } catch (error) {
       state.backTo(0);
-      const fault = unavailable(error);
-      for (const each of batch) each.reject(fault);
+      refuse(batch, error);
     }
+  }
+
+  /** Returns when the next batch may be decided. */
+  async function overlap(
+    batch: readonly Waiting[],
+    outcomes: Settle['outcomes'],
+    durable: Promise<void>,
+  ): Promise<void> {
+    const answered = durable.then(
+      () => release(batch, outcomes),
+      (error: unknown) => refuse(batch, error),
+    );
+    const over = answered.finally(() => overlapping.delete(over));
+    overlapping.add(over);
+    if (overlapping.size >= maxOverlapping) await Promise.race(overlapping);
+  }
+
+  function release(batch: readonly Waiting[], outcomes: Settle['outcomes']): void {
+    batch.forEach((each, index) => {
+      const outcome = outcomes[index];
+      if (outcome === undefined) each.reject(lost());
+      else if ('error' in outcome) each.reject(outcome.error);
+      else each.resolve(outcome.answer);
+    });
+  }
+
+  function refuse(batch: readonly Waiting[], error: unknown): void {
+    const fault = unavailable(error);
+    for (const each of batch) each.reject(fault);
   }
 
   /** Undoes whatever an earlier look at this batch did, and decides everything from the state as it is now. */
@@ -155,6 +187,7 @@ export function createLane(deps: LaneDeps): Lane {
     async close() {
       closed = true;
       await pumping;
+      await Promise.all(overlapping);
     },
   };
 }

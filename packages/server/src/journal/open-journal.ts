@@ -1,5 +1,6 @@
 import type { Fault } from '@sallyport/formats';
 import { type Anchor, readAnchor, requireNotRolledBack, writeAnchor } from './anchor.ts';
+import { createAppendQueue } from './append-queue.ts';
 import { createArchive } from './archive.ts';
 import { type AuditCursor, type AuditLine, readAudit } from './audit-reader.ts';
 import { type AuditReport, verifyAudit } from './audit-verify.ts';
@@ -66,13 +67,10 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
   const sealedTo = await db.read((tx) => store.sealedTo(tx, 'file'));
   let file: JournalFile | undefined;
   const reads: ReadAudit = alone
-    ? {
-        // Alone with its database, this process is where the state changes: its memory is the truth.
-        async append(batch) {
-          await file?.append(batch);
-          return file !== undefined;
-        },
-      }
+    ? createAppendQueue(async (batch) => {
+        if (file === undefined) throw new Error('expected the journal file to be open before the lane');
+        await file.append(batch);
+      })
     : tableReads(db, store);
   const committer = createCommitter({ db, store, state, stateHash, clock, random, findings, reads, alone });
   await committer.load();
