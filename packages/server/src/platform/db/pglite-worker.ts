@@ -3,10 +3,10 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
 import { collectWhenIdle } from '../memory/collect.ts';
 import { DurableNodeFs, durableStartParams, memoryStartParams } from './durable-files.ts';
+import { createGathering } from './gathering.ts';
 import {
   type FromWorker,
   type OwnBytes,
-  ownBytes,
   type ToWorker,
   transferOf,
   type WorkerStart,
@@ -23,6 +23,7 @@ if (port === null) throw new Error('pglite-worker is started as a worker thread 
 // Only this module's opener starts the thread, with exactly this shape.
 const start = workerData as WorkerStart;
 let syncs = 0;
+const gathered = createGathering();
 
 async function open(): Promise<PGlite> {
   const { directory, image } = start;
@@ -51,10 +52,8 @@ async function createCluster(directory: string): Promise<void> {
  * 160 MB after a start with 100,000 secrets, and more with each write.
  */
 async function exchange(pg: PGlite, request: Uint8Array): Promise<OwnBytes> {
-  const parts: Uint8Array[] = [];
-  // A part is a view into the engine's memory, which it uses again.
-  await pg.execProtocolRawStream(request, { onRawData: (part) => parts.push(part.slice()) });
-  return ownBytes(parts);
+  await pg.execProtocolRawStream(request, { onRawData: (part) => gathered.add(part) });
+  return gathered.take();
 }
 
 async function answer(pg: PGlite, request: ToWorker): Promise<FromWorker> {
