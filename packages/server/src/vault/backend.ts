@@ -39,6 +39,8 @@ export interface PathSpec {
   readonly sudo?: true;
   /** Where a write may be a creation: whether the thing is there. Without it every write is an update. */
   readonly exists?: (call: Call) => boolean;
+  /** Makes what depends on the request alone, before it is known whether it is allowed: bounded, and without a throw. */
+  readonly ahead?: (request: Incoming, core: Core) => void;
   readonly on: Readonly<Partial<Record<Verb, Handler>>>;
 }
 

@@ -11,6 +11,7 @@ import {
   writeMetadata,
 } from './keys.ts';
 import { findMetadata } from './metadata.ts';
+import { makePrintsAhead } from './prints-ahead.ts';
 import { deleteKey, hasKey, listV1, readKey, writeKey } from './v1.ts';
 import { deleteVersions, destroyVersions, undeleteVersions } from './versions.ts';
 
@@ -44,6 +45,7 @@ export const kvV2Backend: Backend = {
         data: { type: 'object', doc: 'The secret: names and values.' },
         options: { type: 'object', doc: '`cas`: the version that must be current, 0 for none.' },
       },
+      ahead: makePrintsAhead,
       exists: secretExists,
       on: { read: readVersion, update: writeVersion, patch: patchVersion, delete: deleteCurrent },
     },

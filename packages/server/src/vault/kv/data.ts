@@ -1,7 +1,7 @@
 import { RawJson } from '../audit/json-walk.ts';
 import type { Call, Reply } from '../backend.ts';
 import { judgeValues } from '../environments/duplicates.ts';
-import { fingerprintsOf } from '../environments/fingerprints.ts';
+import { fingerprintsOf, type Prints } from '../environments/fingerprints.ts';
 import { badRequest, nothingHere } from '../errors.ts';
 import { isObject } from '../fields.ts';
 import { sighted } from '../inventory/readers.ts';
@@ -24,6 +24,7 @@ import {
   type VersionMetadata,
 } from './metadata.ts';
 import { forgetPrints, heldIn, printsText } from './prints.ts';
+import { printsMadeAhead } from './prints-ahead.ts';
 import { shownVersion } from './shown.ts';
 
 /** `GET data/:path`: the value of a version; of a version that is gone, a 404 that tells what it was. */
@@ -66,7 +67,7 @@ export function writeVersion(call: Call): Reply {
   const data = rawMember(call.request.bodyBytes, 'data');
   if (data === undefined || !isObject(call.fields.find('data'))) throw badRequest('no data provided');
   // A copy: storing wipes what it stored, and the body belongs to the request.
-  return store(call, Buffer.from(data));
+  return store(call, Buffer.from(data), printsMadeAhead(call.request));
 }
 
 /** `PATCH data/:path`: RFC 7396 on the current version. */
@@ -121,12 +122,12 @@ export function pathOf(call: Call): string {
   return path;
 }
 
-function store(call: Call, json: Buffer): Reply {
+function store(call: Call, json: Buffer, ahead?: Prints): Reply {
   const path = pathOf(call);
   const config = configOf(call.store);
   const before = findMetadata(call.store, path);
   checkCas(call, before, config.casRequired || (before?.casRequired ?? false));
-  const prints = fingerprintsOf(json, call.core.fingerprintKey);
+  const prints = ahead ?? fingerprintsOf(json, call.core.fingerprintKey);
   const held = heldIn(before?.versions ?? {}, [...prints.keys.keys()]);
   const { refusal, warnings } = judgeValues(call, path, prints, held);
   if (refusal !== undefined) {

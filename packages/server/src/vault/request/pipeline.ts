@@ -37,14 +37,15 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
 
   return {
     async answer(request, deadline) {
-      const { limited, prepares } = journal.peek((turn) => ({
+      const { limited, route } = journal.peek((turn) => ({
         limited: quotaOf(turn, request),
-        prepares: findRoute(turn, core, request.path)?.prepares === true,
+        route: findRoute(turn, core, request.path),
       }));
       if (limited !== undefined && !limited.audited) return renderFault(limited.refusal);
       // Waits only for what there is to wait for: each turn of the queue of promises costs as much as a look-up.
-      const preparing = limited === undefined && prepares;
+      const preparing = limited === undefined && route?.prepares === true;
       const preparation = preparing ? await prepare(request, deadline) : undefined;
+      if (limited === undefined) route?.spec?.ahead?.(request, core);
       const { answer, copies } = await journal.run(decideRequest(request, preparation, limited?.refusal));
       if (copies !== undefined) await copied(answer, copies);
       const after = answer.after?.();
