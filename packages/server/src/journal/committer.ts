@@ -4,7 +4,7 @@ import type { AppendQueue } from './append-queue.ts';
 import { type AuditBatch, batchOf, type Link, linkAfter } from './batch.ts';
 import type { SteadyClock } from './clock.ts';
 import type { Committer, DecideBatch, Settle } from './commit.ts';
-import type { Findings } from './findings.ts';
+import type { Finding, Findings } from './findings.ts';
 import { loadRecords } from './loader.ts';
 import { pack } from './packed.ts';
 import type { State } from './state.ts';
@@ -17,7 +17,7 @@ import {
   sameSum,
   sumOf,
 } from './state-hash.ts';
-import type { JournalStore, Moment } from './store.ts';
+import type { JournalStore, Moment, Place } from './store.ts';
 
 /**
  * Where the audit of batches that change nothing goes. A server that is alone with its database appends to a file: its
@@ -94,7 +94,7 @@ export function createCommitter(deps: CommitterDeps): StoreCommitter {
   }
 
   async function reload(tx: Tx, moment: Moment): Promise<void> {
-    state.replace(await loadRecords(tx, store, stateHash));
+    state.replace(await loadRecords(tx, store, stateHash, (place) => findings.report(changesDamaged(place))));
     arrive(moment);
   }
 
@@ -274,6 +274,15 @@ const recordsDiffer = {
   where: 'journal_changes',
   message: 'a record was put back to an older version, changed or removed past the server',
 } as const;
+
+function changesDamaged({ epoch, part }: Place): Finding {
+  return {
+    code: 'journal.changes_damaged',
+    where: `journal_changes, epoch ${epoch}, part ${part}`,
+    message:
+      'what was changed there cannot be read to its end; records may be older than they were, or missing',
+  };
+}
 
 function sameMoment(one: Moment, other: Moment): boolean {
   if (one.epoch !== other.epoch) return false;

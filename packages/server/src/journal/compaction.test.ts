@@ -22,7 +22,7 @@ async function stored(): Promise<readonly string[]> {
     sql<{ packed: Uint8Array }>`select packed from journal_changes order by epoch, part`.execute(tx),
   );
   return rows
-    .flatMap(({ packed }) => unpack(Buffer.from(packed)))
+    .flatMap(({ packed }) => unpack(Buffer.from(packed)).changes)
     .map(({ path, sealed }) => (sealed === undefined ? `-${path}` : path));
 }
 

@@ -106,8 +106,9 @@ function sift(
   const changed: Part[] = [];
   let keptBytes = 0;
   for (const { epoch, part, packed } of page) {
-    const changes = unpack(packed);
-    const kept = changes.filter((change) => state.holds(change));
+    const { changes, isWhole } = unpack(packed);
+    // What is damaged stays for whoever looks for what it was.
+    const kept = isWhole ? changes.filter((change) => state.holds(change)) : changes;
     const rest = kept.length === changes.length ? packed : pack(kept).bytes;
     if (rest !== packed) changed.push({ epoch, part, packed: rest });
     keptBytes += rest.length;

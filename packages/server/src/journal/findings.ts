@@ -2,7 +2,11 @@ import type { Audit, Db, Log } from '#platform';
 
 /** A difference between what the server wrote and what it found. It stays until an operator accepts it or a restart. */
 export interface Finding {
-  readonly code: 'journal.records_differ' | 'journal.record_damaged' | 'journal.file_cut';
+  readonly code:
+    | 'journal.records_differ'
+    | 'journal.record_damaged'
+    | 'journal.changes_damaged'
+    | 'journal.file_cut';
   readonly message: string;
   /** What differs, as far as that is known: a record as `scope:path`. */
   readonly where: string;

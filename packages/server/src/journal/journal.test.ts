@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { get, increment, line, openWorld, put, remove, type World } from './journal.fixture.ts';
 
@@ -130,6 +131,34 @@ describe('what somebody changed past the server', () => {
       expect(events.map(({ type }) => type)).toContain('journal.difference.found');
     },
   );
+
+  /** On the tables as they are. */
+  const raw = (statement: string) =>
+    world.db.write((tx) => sql.raw<{ readonly size?: number }>(statement).execute(tx));
+
+  it('is found wherever a stored byte differs, also one that says how long a record is, and the rest is served', async () => {
+    await written();
+    const change = 'epoch = (select max(epoch) - 1 from journal_changes)';
+    const flip = (at: number) =>
+      raw(
+        `update journal_changes set packed = set_byte(packed, ${at}, get_byte(packed, ${at}) # 64) where ${change}`,
+      );
+    const { rows } = await raw(`select octet_length(packed) as size from journal_changes where ${change}`);
+    const sizeBytes = rows[0]?.size ?? 0;
+    expect(sizeBytes).toBeGreaterThan(100);
+
+    for (let at = 0; at < sizeBytes; at += at < 32 ? 1 : 9) {
+      await flip(at);
+      const journal = await world.open();
+
+      expect(journal.findings()).toContainEqual(recordsDiffer);
+      expect([await get(journal, 'a'), await get(journal, 'c')]).toEqual(['second a', 'second c']);
+      expect(await get(journal, 'b').catch((error: unknown) => error)).not.toBe('second b');
+      await journal.close();
+      await flip(at);
+    }
+    expect((await world.open()).findings()).toEqual([]);
+  }, 60_000);
 
   it('is no finding any more once an operator accepted it, which is recorded', async () => {
     await written();

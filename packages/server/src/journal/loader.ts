@@ -2,13 +2,18 @@ import type { Tx } from '#platform';
 import { unpack } from './packed.ts';
 import { createRecordSet, type RecordSet } from './record-set.ts';
 import type { StateHash } from './state-hash.ts';
-import { beforeAll, type JournalStore, type Part } from './store.ts';
+import { beforeAll, type JournalStore, type Part, type Place } from './store.ts';
 
 /**
  * Reads all records, aside from those in use. In `tx` no record may change meanwhile: it is a repeatable read, or holds
- * the moment.
+ * the moment. `onDamaged` hears of each part that is not as it was written: all that can be read is served.
  */
-export async function loadRecords(tx: Tx, store: JournalStore, stateHash: StateHash): Promise<RecordSet> {
+export async function loadRecords(
+  tx: Tx,
+  store: JournalStore,
+  stateHash: StateHash,
+  onDamaged: (place: Place) => void,
+): Promise<RecordSet> {
   const records = createRecordSet(stateHash);
   let next = store.page(tx, beforeAll);
   for (;;) {
@@ -19,6 +24,10 @@ export async function loadRecords(tx: Tx, store: JournalStore, stateHash: StateH
     next = store.page(tx, last);
     // Waited for in the next round; should this one throw, nobody does.
     next.catch(() => undefined);
-    for (const { packed } of page) for (const change of unpack(packed)) records.load(change);
+    for (const part of page) {
+      const { changes, isWhole } = unpack(part.packed);
+      if (!isWhole) onDamaged(part);
+      for (const change of changes) records.load(change);
+    }
   }
 }

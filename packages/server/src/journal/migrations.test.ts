@@ -25,7 +25,7 @@ it('brings records of the table with a row for each to where changes are', async
     const last = page.at(-1);
     if (last === undefined) break;
     for (const { packed } of page)
-      for (const { scope, path, sealed } of unpack(packed)) {
+      for (const { scope, path, sealed } of unpack(packed).changes) {
         expect(sealed?.subarray(0, 2)).toEqual(Buffer.of(0x0a, 0xff));
         found.set(`${scope} ${path}`, sealed?.length ?? -1);
       }

@@ -1,4 +1,3 @@
-import { Fault } from '@sallyport/formats';
 import type { Change } from './record-set.ts';
 
 /** Changes as the store has them: cut into parts, none of which ends inside a change. */
@@ -44,45 +43,46 @@ export function pack(changes: readonly Change[]): Packed {
   return { bytes: bytes.subarray(0, at), ends };
 }
 
-/** Reads whole parts. Throws `journal.changes_damaged` for bytes that `pack` did not write. */
-export function unpack(packed: Buffer): readonly Change[] {
+/** What could be read of some parts. */
+export interface Unpacked {
+  readonly changes: readonly Change[];
+  /** False: behind these changes are bytes that `pack` did not write. */
+  readonly isWhole: boolean;
+}
+
+/** Reads parts. Bytes that are no changes hide what is behind them in their part, and nothing else. */
+export function unpack(packed: Buffer): Unpacked {
   const changes: Change[] = [];
   let scope = '';
   let scopeBytes: Buffer = Buffer.alloc(0);
   for (let at = 0; at < packed.length; ) {
     const scopeEnd = endOf(packed, at);
+    const pathEnd = scopeEnd === undefined ? undefined : endOf(packed, scopeEnd);
+    if (scopeEnd === undefined || pathEnd === undefined || pathEnd + 4 > packed.length)
+      return { changes, isWhole: false };
     const bytes = packed.subarray(at + 4, scopeEnd);
     // Neighbours are of one scope mostly: one string for all of them.
     if (!bytes.equals(scopeBytes)) {
       scopeBytes = bytes;
       scope = bytes.toString();
     }
-    const pathEnd = endOf(packed, scopeEnd);
     const path = packed.toString('utf8', scopeEnd + 4, pathEnd);
-    at = pathEnd + 4;
-    if (at <= packed.length && packed.readInt32BE(pathEnd) === gone) {
+    if (packed.readInt32BE(pathEnd) === gone) {
+      at = pathEnd + 4;
       changes.push({ scope, path, sealed: undefined });
       continue;
     }
-    at = endOf(packed, pathEnd);
+    const end = endOf(packed, pathEnd);
+    if (end === undefined) return { changes, isWhole: false };
+    at = end;
     changes.push({ scope, path, sealed: packed.subarray(pathEnd + 4, at) });
   }
-  return changes;
+  return { changes, isWhole: true };
 }
 
-/** Where the field ends whose size stands at `at`. */
-function endOf(packed: Buffer, at: number): number {
+/** Where the field ends whose size stands at `at`; undefined when there is none. */
+function endOf(packed: Buffer, at: number): number | undefined {
   const size = at + 4 <= packed.length ? packed.readInt32BE(at) : gone;
   const end = at + 4 + size;
-  if (size < 0 || end > packed.length) throw damaged();
-  return end;
-}
-
-function damaged(): Fault {
-  return new Fault(
-    'integrity',
-    'journal.changes_damaged',
-    'expected the changes of records as they were written, got bytes that are none',
-    { hint: 'the database was changed from outside; restore it from a backup' },
-  );
+  return size < 0 || end > packed.length ? undefined : end;
 }

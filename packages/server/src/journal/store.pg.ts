@@ -91,8 +91,8 @@ export const journalStore: JournalStore = {
       ) as changes`.execute(tx);
     const [row] = rows;
     if (row === undefined) throw new Error('journal_moment has no row');
-    const changes = row.whole ? unpack(Buffer.from(row.packed ?? '', 'base64')) : undefined;
-    return { moment: toMoment(row), changes };
+    const read = row.whole ? unpack(Buffer.from(row.packed ?? '', 'base64')) : undefined;
+    return { moment: toMoment(row), changes: read?.isWhole === true ? read.changes : undefined };
   },
   async page(tx, after) {
     // As text: the driver would take bytes as hexadecimal digits.
