@@ -11,7 +11,7 @@ export class RawJson {
 
   /** Borrows `bytes`: they must not change until the line is made. */
   constructor(bytes: Uint8Array, audited?: AuditedBefore) {
-    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.audited = audited;
   }
 }

@@ -59,14 +59,19 @@ export function renderReply(reply: Reply, requestId: string, mountType: string):
 /** The body of an answer, which is also what wrapping keeps. */
 export function envelope(reply: Reply, requestId: string, mountType: string): Buffer {
   const { data, lease } = reply;
-  const head = `{"request_id":${JSON.stringify(requestId)},"lease_id":${JSON.stringify(lease?.id ?? '')},"renewable":${lease?.renewable ?? false},"lease_duration":${lease?.seconds ?? 0},"data":`;
-  const warnings = reply.warnings === undefined || reply.warnings.length === 0 ? null : reply.warnings;
+  const head = `{"request_id":${JSON.stringify(requestId)},"lease_id":${lease === undefined ? '""' : JSON.stringify(lease.id)},"renewable":${lease?.renewable ?? false},"lease_duration":${lease?.seconds ?? 0},"data":`;
+  const warnings = reply.warnings?.length === 0 ? undefined : reply.warnings;
   const flat = reply.flat && data !== undefined && !(data instanceof RawJson) ? flatFields(data) : '';
-  const tail = `,"wrap_info":${JSON.stringify(reply.wrap ?? null)},"warnings":${JSON.stringify(warnings)},"auth":${JSON.stringify(reply.auth ?? null)},"mount_type":${JSON.stringify(mountType)}${flat}}\n`;
+  const tail = `,"wrap_info":${jsonOf(reply.wrap)},"warnings":${jsonOf(warnings)},"auth":${jsonOf(reply.auth)},"mount_type":${JSON.stringify(mountType)}${flat}}\n`;
   if (data !== undefined && data instanceof RawJson) {
     return joined(head, data.bytes, tail);
   }
   return Buffer.from(head + JSON.stringify(data ?? null) + tail);
+}
+
+/** Most answers have none of it. */
+function jsonOf(value: object | undefined): string {
+  return value === undefined ? 'null' : JSON.stringify(value);
 }
 
 /** In one buffer, which is wiped later: three that are joined cost twice as much. */
