@@ -14,7 +14,17 @@ export async function ownDatabase(): Promise<OwnDatabase | undefined> {
   await administer(url, `create database ${name}`);
   const own = new URL(url);
   own.pathname = `/${name}`;
-  return { url: own.href, drop: () => administer(url, `drop database if exists ${name} with (force)`) };
+  return {
+    url: own.href,
+    drop: async () => {
+      const drop = `drop database if exists ${name}`;
+      // Forcing needs a superuser while an autovacuum worker is there (42501); a drop that asks makes it leave.
+      await administer(url, `${drop} with (force)`).catch(async (error: unknown) => {
+        if (!(error instanceof pg.DatabaseError) || error.code !== '42501') throw error;
+        await administer(url, drop);
+      });
+    },
+  };
 }
 
 async function administer(url: string, statement: string): Promise<void> {
