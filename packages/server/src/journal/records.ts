@@ -53,12 +53,13 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
 
   /** The number of the record, `noRecord` when there is none. */
   function find(path: string): number {
-    let number = recent.get(path);
-    if (number === undefined) {
-      number = findCut(path);
-      if (recent.size >= maxRecent) recent.clear();
-      recent.set(path, number);
-    }
+    const known = recent.get(path);
+    if (known !== undefined) return known;
+    const number = findCut(path);
+    // Only of records: a path that leads nowhere may be a secret that somebody tried.
+    if (number === noRecord) return noRecord;
+    if (recent.size >= maxRecent) recent.clear();
+    recent.set(path, number);
     return number;
   }
 
