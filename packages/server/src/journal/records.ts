@@ -136,7 +136,6 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
       if (before === undefined) {
         number = slabs.add(sealed);
         // While a server loads, it is empty, and a needless delete takes as long as the rest.
-        if (recent.size > 0) recent.delete(path);
         if (entered === undefined) enter(directory, name, number);
         else directory.names.set(name, number);
         size += 1;
