@@ -1,12 +1,12 @@
 import { Fault } from '@sallyport/formats';
 import type { Db, Random, Tx } from '#platform';
-import type { AppendQueue } from './append-queue.ts';
-import { type AuditBatch, batchOf, type Link, linkAfter } from './batch.ts';
+import { batchOf, type Link, linkAfter } from './batch.ts';
 import type { SteadyClock } from './clock.ts';
 import type { Committer, DecideBatch, Settle } from './commit.ts';
 import type { Finding, Findings } from './findings.ts';
 import { loadRecords } from './loader.ts';
 import { pack } from './packed.ts';
+import type { ReadAudit } from './read-audit.ts';
 import type { State } from './state.ts';
 import {
   emptySum,
@@ -18,13 +18,6 @@ import {
   sumOf,
 } from './state-hash.ts';
 import type { JournalStore, Moment, Place } from './store.ts';
-
-/**
- * Where the audit of batches that change nothing goes. A server that is alone with its database appends to a file: its
- * memory is the truth, so it may decide the next batch meanwhile. Replicas share a table, and have to learn whether the
- * moment is still the one they have seen: when it is not, nothing is written and `appendIfCurrent` gives `false`.
- */
-export type ReadAudit = AppendQueue | { appendIfCurrent(batch: AuditBatch, seen: Moment): Promise<boolean> };
 
 export interface CommitterDeps {
   readonly db: Db;
@@ -298,11 +291,4 @@ function contended(): Fault {
   return new Fault('unavailable', 'journal.contended', 'another server changed the state meanwhile', {
     hint: 'try again',
   });
-}
-
-/** Replicas: one insert that holds only for the state that the answers were decided on. */
-export function tableReads(db: Db, store: JournalStore): ReadAudit {
-  return {
-    appendIfCurrent: (batch, seen) => db.statement((tx) => store.appendIfCurrent(tx, batch, seen)),
-  };
 }
