@@ -34,6 +34,15 @@ const fields = headerFields({ 'content-type': 'text/plain' });
 const never = (): boolean => {
   throw new Error('expected no request to come by Node');
 };
+/** Answers every quick request so, and no other. */
+const answering = (status: () => number, body?: Buffer): Part => ({
+  below: '/',
+  handle: never,
+  quick: (exchange) => {
+    exchange.answer(status(), fields, body);
+    return true;
+  },
+});
 const paths = ({ seen }: Recorder): string[] => seen.map(({ method, path }) => `${method} ${path}`);
 
 async function nextOf(recorder: Recorder): Promise<() => void> {
@@ -70,14 +79,7 @@ describe('a request that is read without Node', () => {
 
   it('is answered with no body, and says so unless the status does', async () => {
     let status = 404;
-    const { port } = await open({
-      below: '/',
-      handle: never,
-      quick: (exchange) => {
-        exchange.answer(status, fields, undefined);
-        return true;
-      },
-    });
+    const { port } = await open(answering(() => status));
     const client = await rawClient(port);
 
     await client.send(get);
@@ -89,14 +91,7 @@ describe('a request that is read without Node', () => {
 
   it.each([204, 304])('has no body behind %i that could be read as another answer', async (status) => {
     const body = Buffer.from('HTTP/1.1 200 OK');
-    const { port } = await open({
-      below: '/',
-      handle: never,
-      quick: (exchange) => {
-        exchange.answer(status, fields, body);
-        return true;
-      },
-    });
+    const { port } = await open(answering(() => status, body));
     const client = await rawClient(port);
 
     await client.send(get);
@@ -108,14 +103,7 @@ describe('a request that is read without Node', () => {
   });
 
   it.each([0, 100, 199, 600, 200.5])('has no status %d', async (status) => {
-    const { port } = await open({
-      below: '/',
-      handle: never,
-      quick: (exchange) => {
-        exchange.answer(status, fields, undefined);
-        return true;
-      },
-    });
+    const { port } = await open(answering(() => status));
     const client = await rawClient(port);
 
     await client.send(get);
