@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -11,7 +10,8 @@ import { createSshKey } from '../examples/demo/ssh-key.ts';
 import { freePorts } from './support/installation.ts';
 import { makePackage, type PackageRegistry, startPackageRegistry } from './support/package-registry.ts';
 import { smallRuntime } from './support/runtimes.ts';
-import { type Act, type Answer, complaints, parseScript, saved } from './support/script.ts';
+import { type Act, complaints, parseScript, saved } from './support/script.ts';
+import { type } from './support/shell.ts';
 import { tinyService } from './support/tiny-service.ts';
 
 /** What people type, with what they see, against one real `sally up`: tests/scripts/README.md says how it is written. */
@@ -98,7 +98,7 @@ async function perform(script: string, act: Act): Promise<void> {
     case 'command': {
       const deadline = Date.now() + act.expect.untilSeconds * 1000;
       for (;;) {
-        const answer = await type(act.text, act.expect.stdin);
+        const answer = await type(act.text, { stdin: act.expect.stdin, cwd: home, env: values });
         const wrong = complaints(act.expect, answer, values);
         if (wrong.length === 0) {
           Object.assign(values, saved(act.expect, answer.stdout));
@@ -113,21 +113,4 @@ async function perform(script: string, act: Act): Promise<void> {
       }
     }
   }
-}
-
-function type(command: string, stdin: string): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('bash', ['-o', 'pipefail', '-c', command], { cwd: home, env: values });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => {
-      stdout += chunk.toString('utf8');
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      stderr += chunk.toString('utf8');
-    });
-    child.stdin.on('error', () => undefined);
-    child.once('error', reject);
-    child.once('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-    child.stdin.end(stdin);
-  });
 }

@@ -5,7 +5,8 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { freePorts } from '../support/installation.ts';
-import { type Act, type Answer, complaints, parseScript, saved } from '../support/script.ts';
+import { type Act, complaints, parseScript, saved } from '../support/script.ts';
+import { type } from '../support/shell.ts';
 
 /**
  * What people type at the secrets store, against real servers as `sally up --dev` and `sally server --seal shamir` start
@@ -67,7 +68,7 @@ describe('sally and the secrets store', () => {
 async function perform(script: string, act: Act, values: Record<string, string>): Promise<void> {
   if (act.kind === 'file') writeFileSync(resolve(home, act.name), act.content);
   if (act.kind !== 'command') return;
-  const answer = await type(act.text, act.expect.stdin, values);
+  const answer = await type(act.text, { stdin: act.expect.stdin, cwd: home, env: values });
   const wrong = complaints(act.expect, answer, values);
   if (wrong.length > 0) {
     throw new Error(
@@ -75,23 +76,6 @@ async function perform(script: string, act: Act, values: Record<string, string>)
     );
   }
   Object.assign(values, saved(act.expect, answer.stdout));
-}
-
-function type(command: string, stdin: string, env: Readonly<Record<string, string>>): Promise<Answer> {
-  return new Promise((done, reject) => {
-    const child = spawn('bash', ['-c', command], { cwd: home, env });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => {
-      stdout += chunk.toString('utf8');
-    });
-    child.stderr.on('data', (chunk: Buffer) => {
-      stderr += chunk.toString('utf8');
-    });
-    child.stdin.on('error', () => undefined);
-    child.once('error', reject);
-    child.once('close', (code) => done({ code: code ?? -1, stdout, stderr }));
-    child.stdin.end(stdin);
-  });
 }
 
 /** Ready when it answers; what it said stands in the error when it does not. */
