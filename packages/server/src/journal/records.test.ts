@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createKeptValues } from './kept-values.ts';
+import { recordAt, recordIn } from './record-at.ts';
 import { createRecords, type HeldRecord, type Records } from './records.ts';
 import { createSlabs } from './slabs.ts';
 
@@ -99,6 +100,7 @@ describe('records', () => {
     scope: fc.constantFrom(0, 1),
     path: fc.constantFrom('a', 'a/', 'a/b', 'a/a name that is longer', 'b/c/d', '/'),
     bytes: fc.uint8Array({ maxLength: 20 }),
+    cut: fc.boolean(),
   });
 
   it('are those of a plain map after any sequence of changes, also where two scopes share their memory', () => {
@@ -107,26 +109,28 @@ describe('records', () => {
         const [slabs, values] = [createSlabs(), createKeptValues(1_000_000)];
         const scopes = [createRecords(slabs, values), createRecords(slabs, values)] as const;
         const models = [new Map<string, object>(), new Map<string, object>()] as const;
-        for (const [value, { kind, scope, path, bytes }] of steps.entries()) {
+        for (const [value, { kind, scope, path, bytes, cut }] of steps.entries()) {
           const [records, model] = [scopes[scope], models[scope]];
           const before = model.get(path);
           if (kind === 'set') {
-            expect(shown(records.set(path, { sealed: bytes, value }))).toEqual(before);
+            expect(shown(records.set(asked(path, cut), { sealed: bytes, value }))).toEqual(before);
             model.set(path, { hex: Buffer.from(bytes).toString('hex'), value });
           } else if (kind === 'delete') {
-            expect(shown(records.delete(path))).toEqual(before);
+            expect(shown(records.delete(asked(path, cut)))).toEqual(before);
             model.delete(path);
           } else {
-            records.keep(path, value);
+            records.keep(asked(path, cut), value);
             if (before !== undefined) model.set(path, { ...before, value });
           }
         }
         for (const [index, records] of scopes.entries()) {
           const model = models[index] ?? new Map();
           for (const path of ['', 'a', 'a/', 'a/b', 'a/a name that is longer', 'b/c/d', 'b/', 'b/c/', '/']) {
-            expect(shown(records.get(path))).toEqual(model.get(path));
-            expect(records.has(path)).toBe(model.has(path));
-            expect(records.valueOf(path)).toBe(model.get(path)?.value);
+            for (const each of [path, recordAt(path)]) {
+              expect(shown(records.get(each))).toEqual(model.get(path));
+              expect(records.has(each)).toBe(model.has(path));
+              expect(records.valueOf(each)).toBe(model.get(path)?.value);
+            }
           }
           const entries = [...records.entries()].map(([path, sealed]) => [path, shown({ sealed })?.hex]);
           expect(entries.sort()).toEqual([...model].map(([path, { hex }]) => [path, hex]).sort());
@@ -149,6 +153,25 @@ describe('records', () => {
     expect(seen.sort()).toEqual(['a', 'a/c', 'd/e']);
   });
 });
+
+describe('a path that is cut already', () => {
+  it('is the same however it was put together', () => {
+    for (const [directory, name] of [
+      ['', 'a'],
+      ['a/', 'b'],
+      ['a/', 'b/'],
+      ['a/', 'b/c'],
+      ['a/b/', ''],
+      ['', ''],
+    ] as const) {
+      expect(recordIn(directory, name)).toEqual(recordAt(directory + name));
+    }
+  });
+});
+
+function asked(path: string, cut: boolean) {
+  return cut ? recordAt(path) : path;
+}
 
 function shown(record: Partial<HeldRecord> | undefined) {
   if (record?.sealed === undefined) return undefined;

@@ -1,4 +1,5 @@
 import type { KeptValues } from './kept-values.ts';
+import { type RecordAt, type RecordPath, recordAt } from './record-at.ts';
 import type { Slabs } from './slabs.ts';
 
 /** A record as it was when it was looked up. */
@@ -14,15 +15,15 @@ export interface HeldRecord {
  */
 export interface Records {
   readonly size: number;
-  has(path: string): boolean;
-  get(path: string): HeldRecord | undefined;
+  has(path: RecordPath): boolean;
+  get(path: RecordPath): HeldRecord | undefined;
   /** The kept value alone, for whoever needs the bytes only if there is none. */
-  valueOf(path: string): unknown;
+  valueOf(path: RecordPath): unknown;
   /** Keeps a value of a record that is there; nothing changes it in place. */
-  keep(path: string, value: unknown): void;
+  keep(path: RecordPath, value: unknown): void;
   /** Both give the record that was there. */
-  set(path: string, record: HeldRecord): HeldRecord | undefined;
-  delete(path: string): HeldRecord | undefined;
+  set(path: RecordPath, record: HeldRecord): HeldRecord | undefined;
+  delete(path: RecordPath): HeldRecord | undefined;
   /** Names right below `directory` (empty, or ending with "/"), sorted; a name with more below it ends with "/". */
   children(directory: string): readonly string[];
   /** For a walk that may go on while records change; one that is set meanwhile may be missed. */
@@ -52,10 +53,11 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
   let size = 0;
 
   /** The number of the record, `noRecord` when there is none. */
-  function find(path: string): number {
+  function find(path: RecordPath): number {
+    if (typeof path !== 'string') return findCut(path);
     const known = recent.get(path);
     if (known !== undefined) return known;
-    const number = findCut(path);
+    const number = findCut(recordAt(path));
     // Only of records: a path that leads nowhere may be a secret that somebody tried.
     if (number === noRecord) return noRecord;
     if (recent.size >= maxRecent) recent.clear();
@@ -63,9 +65,8 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
     return number;
   }
 
-  function findCut(path: string): number {
-    const cut = cutOf(path);
-    return directories.get(path.slice(0, cut))?.names.get(path.slice(cut)) ?? noRecord;
+  function findCut({ directory, name }: RecordAt): number {
+    return directories.get(directory)?.names.get(name) ?? noRecord;
   }
 
   /** The directory of this path, made if there is none: it stands in its own parent then. */
@@ -75,10 +76,9 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
       directory = { names: new Map(), sorted: undefined };
       directories.set(ownText(path), directory);
       if (path !== '') {
-        const cut = cutOf(path);
-        const parent = directoryAt(path.slice(0, cut));
-        const name = path.slice(cut);
-        if (!parent.names.has(name)) enter(parent, name, noRecord);
+        const at = recordAt(path);
+        const parent = directoryAt(at.directory);
+        if (!parent.names.has(at.name)) enter(parent, at.name, noRecord);
       }
     }
     return directory;
@@ -90,14 +90,12 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
   }
 
   /** The path is no record any more. */
-  function leave(path: string): void {
-    for (let child = path; child !== ''; ) {
-      const cut = cutOf(child);
-      const parent = child.slice(0, cut);
-      const name = child.slice(cut);
-      const directory = directories.get(parent);
+  function leave(at: RecordAt): void {
+    for (let child = at; child.path !== ''; child = recordAt(child.directory)) {
+      const { name } = child;
+      const directory = directories.get(child.directory);
       if (directory === undefined) return;
-      if (directories.has(child)) {
+      if (directories.has(child.path)) {
         // `a/` may be a record and a directory: its name stays as long as it is one of them.
         directory.names.set(name, noRecord);
         return;
@@ -105,9 +103,8 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
       directory.names.delete(name);
       directory.sorted = undefined;
       if (directory.names.size > 0) return;
-      directories.delete(parent);
-      if (findCut(parent) !== noRecord) return;
-      child = parent;
+      directories.delete(child.directory);
+      if (findCut(recordAt(child.directory)) !== noRecord) return;
     }
   }
 
@@ -127,9 +124,9 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
       if (number !== noRecord) values.set(number, value, slabs.get(number).length);
     },
     set(path, { sealed, value }) {
-      const cut = cutOf(path);
-      const directory = directoryAt(path.slice(0, cut));
-      const name = path.slice(cut);
+      const at = typeof path === 'string' ? recordAt(path) : path;
+      const directory = directoryAt(at.directory);
+      const { name } = at;
       const entered = directory.names.get(name);
       const before = entered === undefined ? undefined : heldAt(entered);
       let number = entered ?? noRecord;
@@ -152,8 +149,9 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
       if (before === undefined) return undefined;
       slabs.remove(number);
       values.delete(number);
-      recent.delete(path);
-      leave(path);
+      const at = typeof path === 'string' ? recordAt(path) : path;
+      recent.delete(at.path);
+      leave(at);
       size -= 1;
       return before;
     },
@@ -171,11 +169,6 @@ export function createRecords(slabs: Slabs, values: KeptValues): Records {
       }
     },
   };
-}
-
-/** Behind the last slash that something follows: `a/b` and `a/b/` stand in `a/`. */
-function cutOf(path: string): number {
-  return path.length < 2 ? 0 : path.lastIndexOf('/', path.length - 2) + 1;
 }
 
 /** Shorter ones V8 copies by itself. */

@@ -1,5 +1,6 @@
 import { Fault } from '@sallyport/formats';
 import type { Ciphers } from './ciphers.ts';
+import { pathOf, type RecordAt, type RecordPath, recordIn } from './record-at.ts';
 import type { HeldRecord, Records } from './records.ts';
 import { type Codec, type RecordCipher, ScopeNotOpen, type Space, type Stamped } from './turn.ts';
 
@@ -11,7 +12,7 @@ export interface SpaceDeps {
   /** The turn touched a scope that is not open. Told apart from the throw, which a decision may catch. */
   missing(scope: string): void;
   /** Puts a record in its place, or removes it, with a way back. */
-  place(scope: string, records: Records, path: string, after: HeldRecord | undefined): void;
+  place(scope: string, records: Records, path: RecordPath, after: HeldRecord | undefined): void;
 }
 
 /** The index row of the table holds scope and path, and PostgreSQL bounds it (a third of a page). */
@@ -38,27 +39,31 @@ export class HeldSpace implements Space {
     return this;
   }
 
-  has(path: string): boolean {
+  at(directory: string, name: string): RecordAt {
+    return recordIn(directory, name);
+  }
+
+  has(path: RecordPath): boolean {
     this.#deps.requireTurn();
     return this.#records.has(path);
   }
 
-  get(path: string): Buffer | undefined {
+  get(path: RecordPath): Buffer | undefined {
     const record = this.#find(path);
     return record === undefined ? undefined : this.#open(path, record);
   }
 
-  getStamped(path: string): Stamped | undefined {
+  getStamped(path: RecordPath): Stamped | undefined {
     const record = this.#find(path);
     if (record === undefined) return undefined;
     return { bytes: this.#open(path, record), stamp: stampOf(record.sealed) };
   }
 
-  put(path: string, bytes: Buffer): void {
+  put(path: RecordPath, bytes: Buffer): void {
     this.#store(path, bytes, undefined);
   }
 
-  read<T>(path: string, codec: Codec<T>): T | undefined {
+  read<T>(path: RecordPath, codec: Codec<T>): T | undefined {
     this.#deps.requireTurn();
     // Kept by the same codec: a path is read through one codec only.
     const kept = this.#records.valueOf(path);
@@ -75,11 +80,11 @@ export class HeldSpace implements Space {
     }
   }
 
-  write<T>(path: string, codec: Codec<T>, value: T): void {
+  write<T>(path: RecordPath, codec: Codec<T>, value: T): void {
     this.#store(path, codec.encode(value), codec.kept ? value : undefined);
   }
 
-  delete(path: string): void {
+  delete(path: RecordPath): void {
     if (this.has(path)) this.#deps.place(this.scope, this.#records, path, undefined);
   }
 
@@ -88,20 +93,22 @@ export class HeldSpace implements Space {
     return this.#records.children(directory);
   }
 
-  #find(path: string): HeldRecord | undefined {
+  #find(path: RecordPath): HeldRecord | undefined {
     this.#deps.requireTurn();
     return this.#records.get(path);
   }
 
-  #open(path: string, { sealed }: HeldRecord): Buffer {
-    return this.#noticing(() => this.#deps.ciphers.open(this.scope, this.#opened(), path, sealed));
+  #open(path: RecordPath, { sealed }: HeldRecord): Buffer {
+    return this.#noticing(() => this.#deps.ciphers.open(this.scope, this.#opened(), pathOf(path), sealed));
   }
 
-  #store(path: string, bytes: Buffer, value: unknown): void {
+  #store(path: RecordPath, bytes: Buffer, value: unknown): void {
     try {
       this.#deps.requireTurn();
-      if (!isPath(path)) throw badPath(path);
-      this.#deps.place(this.scope, this.#records, path, { sealed: this.#opened().seal(path, bytes), value });
+      const address = pathOf(path);
+      if (!isPath(address)) throw badPath(address);
+      const sealed = this.#opened().seal(address, bytes);
+      this.#deps.place(this.scope, this.#records, path, { sealed, value });
     } finally {
       bytes.fill(0);
     }

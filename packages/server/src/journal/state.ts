@@ -1,5 +1,6 @@
 import { Fault } from '@sallyport/formats';
 import type { Ciphers } from './ciphers.ts';
+import { pathOf, type RecordPath } from './record-at.ts';
 import { type Change, createRecordSet, type RecordSet } from './record-set.ts';
 import type { HeldRecord, Records } from './records.ts';
 import { HeldSpace, type SpaceDeps } from './space.ts';
@@ -37,8 +38,15 @@ export interface Pending {
 
 interface Undo {
   readonly scope: string;
-  readonly path: string;
+  readonly path: RecordPath;
   readonly before: HeldRecord | undefined;
+  readonly after: Uint8Array | undefined;
+}
+
+/** A record before all changes that are not durable yet, and after them. */
+interface Changed {
+  readonly before: Uint8Array | undefined;
+  after: Uint8Array | undefined;
 }
 
 export function createState(stateHash: StateHash, ciphers: Ciphers): State {
@@ -66,9 +74,26 @@ export function createState(stateHash: StateHash, ciphers: Ciphers): State {
     return space.enter();
   }
 
-  function place(scope: string, records: Records, path: string, after: HeldRecord | undefined): void {
+  function place(scope: string, records: Records, path: RecordPath, after: HeldRecord | undefined): void {
     const before = after === undefined ? records.delete(path) : records.set(path, after);
-    undos.push({ scope, path, before });
+    undos.push({ scope, path, before, after: after?.sealed });
+  }
+
+  /** Each record once, by scope and path. */
+  function changed(): ReadonlyMap<string, ReadonlyMap<string, Changed>> {
+    const scopes = new Map<string, Map<string, Changed>>();
+    for (const { scope, path, before, after } of undos) {
+      let records = scopes.get(scope);
+      if (records === undefined) {
+        records = new Map();
+        scopes.set(scope, records);
+      }
+      const address = pathOf(path);
+      const known = records.get(address);
+      if (known === undefined) records.set(address, { before: before?.sealed, after });
+      else known.after = after;
+    }
+    return scopes;
   }
 
   function backTo(mark: number): void {
@@ -117,19 +142,15 @@ export function createState(stateHash: StateHash, ciphers: Ciphers): State {
     backTo,
     pending() {
       if (undos.length === 0) return { changes: [], sum: all.sum };
-      const seen = new Set<string>();
       const changes: Change[] = [];
       const sum = all.sum.slice();
-      for (const { scope, path, before } of undos) {
-        // The first mention has what is durable.
-        const key = `${scope}\0${path}`;
-        if (seen.has(key)) continue;
-        seen.add(key);
-        const sealed = all.of(scope).get(path)?.sealed;
-        if (isSame(sealed, before?.sealed)) continue;
-        if (before !== undefined) stateHash.subtract(sum, scope, path, before.sealed);
-        if (sealed !== undefined) stateHash.add(sum, scope, path, sealed);
-        changes.push({ scope, path, sealed });
+      for (const [scope, records] of changed()) {
+        for (const [path, { before, after }] of records) {
+          if (isSame(after, before)) continue;
+          if (before !== undefined) stateHash.subtract(sum, scope, path, before);
+          if (after !== undefined) stateHash.add(sum, scope, path, after);
+          changes.push({ scope, path, sealed: after });
+        }
       }
       return { changes, sum };
     },

@@ -1,3 +1,5 @@
+import type { RecordAt, RecordPath } from './record-at.ts';
+
 /** Encrypts and decrypts the records of one scope; see the keyring. The address is the record's path. */
 export interface RecordCipher {
   seal(address: string, plaintext: Uint8Array): Uint8Array;
@@ -24,20 +26,22 @@ export interface Codec<T> {
 /** The records of one scope, as a decision sees them. Everything it changes is undone if the decision throws. */
 export interface Space {
   readonly scope: string;
-  has(path: string): boolean;
+  /** For whoever asks again: `name` in `directory`, which is empty or ends with a slash. Good for this space only. */
+  at(directory: string, name: string): RecordAt;
+  has(path: RecordPath): boolean;
   /** The record in the clear, for the caller to wipe. Throws `journal.record_damaged`, which names the record. */
-  get(path: string): Buffer | undefined;
+  get(path: RecordPath): Buffer | undefined;
   /** As `get`, with what differs between any two sealings: it tells whether a record is still the one of before. */
-  getStamped(path: string): Stamped | undefined;
+  getStamped(path: RecordPath): Stamped | undefined;
   /**
    * Takes the bytes: they are sealed and wiped, also on a throw. A path has 1 to 2,000 bytes of UTF-8 and no NUL, else
    * `journal.path`.
    */
-  put(path: string, bytes: Buffer): void;
+  put(path: RecordPath, bytes: Buffer): void;
   /** As `get`, decoded. What it gives is shared and must not be changed. */
-  read<T>(path: string, codec: Codec<T>): T | undefined;
-  write<T>(path: string, codec: Codec<T>, value: T): void;
-  delete(path: string): void;
+  read<T>(path: RecordPath, codec: Codec<T>): T | undefined;
+  write<T>(path: RecordPath, codec: Codec<T>, value: T): void;
+  delete(path: RecordPath): void;
   /** Names right below `directory` (empty, or ending with "/"), sorted by bytes; names with more below end with "/". */
   list(directory: string): readonly string[];
 }

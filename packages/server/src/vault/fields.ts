@@ -36,13 +36,66 @@ export const maxTextLength = 65_536;
 const maxListItems = 4096;
 
 export function createFields(raw: JsonObject): Fields {
-  const find = (name: string): unknown => {
-    const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
-    return value === null ? undefined : value;
-  };
+  return new BodyFields(raw);
+}
 
-  function findText(name: string): string | undefined {
-    const value = find(name);
+/** A class, because each request makes one: its verbs are made once. */
+class BodyFields implements Fields {
+  readonly raw: JsonObject;
+
+  constructor(raw: JsonObject) {
+    this.raw = raw;
+  }
+
+  has(name: string): boolean {
+    return this.find(name) !== undefined;
+  }
+
+  find(name: string): unknown {
+    const value = Object.hasOwn(this.raw, name) ? this.raw[name] : undefined;
+    return value === null ? undefined : value;
+  }
+
+  text(name: string, absent = ''): string {
+    return this.findText(name) ?? absent;
+  }
+
+  required(name: string): string {
+    const value = this.findText(name);
+    if (value === undefined || value === '')
+      throw new Fault('invalid', 'vault.missing_field', `missing ${name}`);
+    return value;
+  }
+
+  integer(name: string, absent: number): number {
+    return this.findInteger(name) ?? absent;
+  }
+
+  boolean(name: string, absent: boolean): boolean {
+    return this.findBoolean(name) ?? absent;
+  }
+
+  seconds(name: string, absent: number): number {
+    return this.findSeconds(name) ?? absent;
+  }
+
+  list(name: string): readonly string[] {
+    return this.findList(name) ?? [];
+  }
+
+  map(name: string): Readonly<Record<string, string>> {
+    return this.findMap(name) ?? {};
+  }
+
+  object(name: string): JsonObject | undefined {
+    const value = this.find(name);
+    if (value === undefined) return undefined;
+    if (isObject(value)) return value;
+    throw bad(name, 'an object', kindOf(value));
+  }
+
+  findText(name: string): string | undefined {
+    const value = this.find(name);
     if (value === undefined) return undefined;
     if (typeof value === 'string') {
       if (value.length > maxTextLength)
@@ -53,16 +106,16 @@ export function createFields(raw: JsonObject): Fields {
     throw bad(name, 'a text', kindOf(value));
   }
 
-  function findInteger(name: string): number | undefined {
-    const value = find(name);
+  findInteger(name: string): number | undefined {
+    const value = this.find(name);
     if (value === undefined || value === '') return undefined;
     const number = typeof value === 'string' && /^-?\d{1,16}$/.test(value) ? Number(value) : value;
     if (typeof number === 'number' && Number.isSafeInteger(number)) return number;
     throw bad(name, 'a whole number', describe(value));
   }
 
-  function findBoolean(name: string): boolean | undefined {
-    const value = find(name);
+  findBoolean(name: string): boolean | undefined {
+    const value = this.find(name);
     if (value === undefined || value === '') return undefined;
     if (typeof value === 'boolean') return value;
     if (value === 1 || (typeof value === 'string' && /^(1|t|true)$/i.test(value))) return true;
@@ -70,8 +123,8 @@ export function createFields(raw: JsonObject): Fields {
     throw bad(name, 'true or false', describe(value));
   }
 
-  function findList(name: string): readonly string[] | undefined {
-    const value = find(name);
+  findList(name: string): readonly string[] | undefined {
+    const value = this.find(name);
     if (value === undefined) return undefined;
     const items = Array.isArray(value) ? value : typeof value === 'string' ? splitList(value) : undefined;
     if (items === undefined) throw bad(name, 'a list of texts', kindOf(value));
@@ -86,8 +139,8 @@ export function createFields(raw: JsonObject): Fields {
     return [...texts];
   }
 
-  function findMap(name: string): Readonly<Record<string, string>> | undefined {
-    const value = find(name);
+  findMap(name: string): Readonly<Record<string, string>> | undefined {
+    const value = this.find(name);
     if (value === undefined) return undefined;
     const entries = mapEntries(value);
     if (entries === undefined) throw bad(name, 'a map of texts', kindOf(value));
@@ -102,40 +155,10 @@ export function createFields(raw: JsonObject): Fields {
     return map;
   }
 
-  function findSeconds(name: string): number | undefined {
-    const value = find(name);
+  findSeconds(name: string): number | undefined {
+    const value = this.find(name);
     return value === undefined ? undefined : parseDuration(value, name);
   }
-
-  return {
-    raw,
-    has: (name) => find(name) !== undefined,
-    find,
-    text: (name, absent = '') => findText(name) ?? absent,
-    required(name) {
-      const value = findText(name);
-      if (value === undefined || value === '')
-        throw new Fault('invalid', 'vault.missing_field', `missing ${name}`);
-      return value;
-    },
-    findText,
-    integer: (name, absent) => findInteger(name) ?? absent,
-    findInteger,
-    boolean: (name, absent) => findBoolean(name) ?? absent,
-    findBoolean,
-    seconds: (name, absent) => findSeconds(name) ?? absent,
-    findSeconds,
-    list: (name) => findList(name) ?? [],
-    findList,
-    map: (name) => findMap(name) ?? {},
-    findMap,
-    object(name) {
-      const value = find(name);
-      if (value === undefined) return undefined;
-      if (isObject(value)) return value;
-      throw bad(name, 'an object', kindOf(value));
-    },
-  };
 }
 
 export function isObject(value: unknown): value is JsonObject {

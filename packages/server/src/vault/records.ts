@@ -1,4 +1,4 @@
-import type { Codec, Space, Stamped } from '#journal';
+import type { Codec, RecordAt, RecordPath, Space, Stamped } from '#journal';
 import type { Records } from './backend.ts';
 
 /** The records of a space whose paths begin with `prefix`, which ends with a slash. */
@@ -16,36 +16,45 @@ class Below implements Records {
     this.#prefix = prefix;
   }
 
-  has(path: string): boolean {
-    return this.#space.has(this.#prefix + path);
+  at(directory: string, name: string): RecordAt {
+    return this.#space.at(this.#prefix + directory, name);
   }
 
-  get(path: string): Buffer | undefined {
-    return this.#space.get(this.#prefix + path);
+  has(path: RecordPath): boolean {
+    return this.#space.has(this.#below(path));
   }
 
-  getStamped(path: string): Stamped | undefined {
-    return this.#space.getStamped(this.#prefix + path);
+  get(path: RecordPath): Buffer | undefined {
+    return this.#space.get(this.#below(path));
   }
 
-  put(path: string, bytes: Buffer): void {
-    this.#space.put(this.#prefix + path, bytes);
+  getStamped(path: RecordPath): Stamped | undefined {
+    return this.#space.getStamped(this.#below(path));
   }
 
-  read<T>(path: string, codec: Codec<T>): T | undefined {
-    return this.#space.read(this.#prefix + path, codec);
+  put(path: RecordPath, bytes: Buffer): void {
+    this.#space.put(this.#below(path), bytes);
   }
 
-  write<T>(path: string, codec: Codec<T>, value: T): void {
-    this.#space.write(this.#prefix + path, codec, value);
+  read<T>(path: RecordPath, codec: Codec<T>): T | undefined {
+    return this.#space.read(this.#below(path), codec);
   }
 
-  delete(path: string): void {
-    this.#space.delete(this.#prefix + path);
+  write<T>(path: RecordPath, codec: Codec<T>, value: T): void {
+    this.#space.write(this.#below(path), codec, value);
+  }
+
+  delete(path: RecordPath): void {
+    this.#space.delete(this.#below(path));
   }
 
   list(directory: string): readonly string[] {
     return this.#space.list(this.#prefix + directory);
+  }
+
+  /** What `at` gave has the prefix already. */
+  #below(path: RecordPath): RecordPath {
+    return typeof path === 'string' ? this.#prefix + path : path;
   }
 }
 

@@ -18,14 +18,26 @@ export interface EntryFormat {
   lines(exchange: Exchange): EntryLines;
 }
 
+/** A line in three pieces, ASCII; the line of an answer repeats what the line of its request says. */
+interface Line {
+  readonly start: string;
+  readonly end: string;
+}
+
 /** The line of the request, and the line of its answer; each ASCII, with a newline at its end. */
 export class EntryLines {
   readonly both: Buffer;
   readonly #requestSize: number;
 
-  constructor(request: string, response: string) {
-    this.both = Buffer.from(request + response, 'latin1');
-    this.#requestSize = request.length;
+  /** `shared` stands between start and end of both. */
+  constructor(request: Line, response: Line, shared: string) {
+    this.#requestSize = sizeOf(request, shared);
+    this.both = Buffer.allocUnsafe(this.#requestSize + sizeOf(response, shared));
+    let at = this.both.write(request.start + shared + request.end + response.start, 'latin1');
+    // Bytes are copied in a tenth of the time in which a text, which is a tree, is walked.
+    this.both.copyWithin(at, request.start.length, request.start.length + shared.length);
+    at += shared.length;
+    this.both.write(response.end, at, 'latin1');
   }
 
   get request(): Buffer {
@@ -61,7 +73,7 @@ export function createEntryFormat(options: EntryOptions): EntryFormat {
     return hashed.elided ? `"data":${hashed.json},"data_elided":true` : `"data":${hashed.json}`;
   }
 
-  function write(exchange: Exchange, elide: boolean): [request: string, response: string] {
+  function write(exchange: Exchange, elide: boolean): [request: Line, response: Line, shared: string] {
     const { request, response } = exchange;
     const token = parts.token(exchange);
     const requestData = dataOf(request.data, request.mount?.clearRequestKeys, elide);
@@ -72,18 +84,23 @@ export function createEntryFormat(options: EntryOptions): EntryFormat {
       ? countedList(response?.data, (rest) => dataOf(rest, request.mount?.clearResponseKeys, false))
       : dataOf(response?.data, request.mount?.clearResponseKeys, elide);
     return [
-      `{"time":"${requestTime(exchange.requestTime)}","type":"request",${head}${error}}\n`,
-      `{"time":"${responseTime(exchange.responseTime)}","type":"response",${head},"response":${parts.response(exchange, responseData)}${error}}\n`,
+      { start: `{"time":"${requestTime(exchange.requestTime)}","type":"request",`, end: `${error}}\n` },
+      {
+        start: `{"time":"${responseTime(exchange.responseTime)}","type":"response",`,
+        end: `,"response":${parts.response(exchange, responseData)}${error}}\n`,
+      },
+      head,
     ];
   }
 
   return {
     lines(exchange) {
-      let [request, response] = write(exchange, false);
-      if (request.length > maxLineBytes || response.length > maxLineBytes) {
-        [request, response] = write(exchange, true);
+      let [request, response, shared] = write(exchange, false);
+      let longest = Math.max(sizeOf(request, shared), sizeOf(response, shared));
+      if (longest > maxLineBytes) {
+        [request, response, shared] = write(exchange, true);
+        longest = Math.max(sizeOf(request, shared), sizeOf(response, shared));
       }
-      const longest = Math.max(request.length, response.length);
       if (longest > maxLineBytes) {
         throw new Fault(
           'exhausted',
@@ -91,9 +108,13 @@ export function createEntryFormat(options: EntryOptions): EntryFormat {
           `expected an audit line of at most ${maxLineBytes} bytes, got ${longest}`,
         );
       }
-      return new EntryLines(request, response);
+      return new EntryLines(request, response, shared);
     },
   };
+}
+
+function sizeOf({ start, end }: Line, shared: string): number {
+  return start.length + shared.length + end.length;
 }
 
 /** RFC 3339. Lines come in crowds: the text of a millisecond is made once. */

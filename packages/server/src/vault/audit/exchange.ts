@@ -9,12 +9,12 @@ export interface Exchange {
   readonly caller: Caller | undefined;
   readonly policyResults: PolicyResults | undefined;
   /** Of a token with limited uses, after this one. */
-  readonly remainingUses?: number;
+  readonly remainingUses?: number | undefined;
   readonly request: ExchangeRequest;
   /** Undefined when the request was refused before anything answered it. */
   readonly response: ExchangeResponse | undefined;
   /** The refusal, in clear as in Vault: it must not repeat a value of the request. */
-  readonly error?: string;
+  readonly error?: string | undefined;
 }
 
 /**
@@ -57,7 +57,7 @@ export interface Mount {
 export interface ExchangeRequest {
   readonly id: string;
   /** The entity, or what stands for one. */
-  readonly clientId?: string;
+  readonly clientId?: string | undefined;
   readonly operation: string;
   /** Undefined when nothing is mounted there. */
   readonly mount: Mount | undefined;
@@ -72,24 +72,26 @@ export interface ExchangeRequest {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  readonly wrapTtlSeconds?: number;
-  readonly clientCertificateSerial?: string;
+  readonly wrapTtlSeconds?: number | undefined;
+  readonly clientCertificateSerial?: string | undefined;
 }
 
 export interface ExchangeResponse {
   readonly data?: unknown;
   /** The token this answer gives out. */
-  readonly auth?: { readonly token: string; readonly caller: Caller; readonly numUses: number };
-  readonly leaseId?: string;
-  readonly wrapInfo?: {
-    readonly token: string;
-    readonly accessor: string;
-    readonly ttlSeconds: number;
-    /** Milliseconds since 1970. */
-    readonly creationTime: number;
-    readonly creationPath: string;
-    readonly wrappedAccessor?: string;
-  };
-  readonly warnings?: readonly string[];
+  readonly auth?: { readonly token: string; readonly caller: Caller; readonly numUses: number } | undefined;
+  readonly leaseId?: string | undefined;
+  readonly wrapInfo?: WrapInfo | undefined;
+  readonly warnings?: readonly string[] | undefined;
   readonly redirect?: string;
+}
+
+interface WrapInfo {
+  readonly token: string;
+  readonly accessor: string;
+  readonly ttlSeconds: number;
+  /** Milliseconds since 1970. */
+  readonly creationTime: number;
+  readonly creationPath: string;
+  readonly wrappedAccessor?: string;
 }

@@ -51,6 +51,7 @@ export function createDataHasher(salt: AuditSalt): DataHasher {
 
   return {
     hash(value, clearKeys) {
+      if (isEmptyObject(value)) return emptyData;
       const before = value instanceof RawJson && clearKeys.size === 0 ? value.audited : undefined;
       if (before?.by === salt && before.json !== undefined) return { json: before.json, elided: false };
       sink.begin(clearKeys);
@@ -68,6 +69,16 @@ export function createDataHasher(salt: AuditSalt): DataHasher {
     },
     elide,
   };
+}
+
+const emptyData: HashedData = { json: '{}', elided: false };
+
+/** As nearly all requests that only read have it. */
+function isEmptyObject(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== null && prototype !== Object.prototype) return false;
+  return Object.keys(value).length === 0;
 }
 
 interface HashingSink extends JsonSink {

@@ -1,4 +1,4 @@
-import type { Turn } from '#journal';
+import { recordAt, type Turn } from '#journal';
 import { rootPolicyName } from '../policies/store.ts';
 import { jsonCodec } from '../records.ts';
 import type { Caller } from '../request/caller.ts';
@@ -13,7 +13,7 @@ import { findToken } from '../tokens/tokens.ts';
 export const hitsPerHour = 10;
 
 const hour = 3600_000;
-const recordPath = 'core/fingerprint-hits';
+const record = recordAt('core/fingerprint-hits');
 /** Of callers at a time; the one with the oldest hit makes room. */
 const maxCallers = 1000;
 const maxParents = 64;
@@ -26,14 +26,14 @@ interface Hits {
 const codec = jsonCodec<Readonly<Record<string, Hits>>>(true);
 
 export function isExhausted(turn: Turn, caller: Caller | undefined): boolean {
-  const hits = turn.space('system').read(recordPath, codec)?.[nameOf(turn, caller)];
+  const hits = turn.space('system').read(record, codec)?.[nameOf(turn, caller)];
   return hits !== undefined && turn.now - hits.since < hour && hits.count >= hitsPerHour;
 }
 
 export function countHit(turn: Turn, caller: Caller | undefined): void {
   const space = turn.space('system');
   const name = nameOf(turn, caller);
-  const live = Object.entries(space.read(recordPath, codec) ?? {}).filter(
+  const live = Object.entries(space.read(record, codec) ?? {}).filter(
     ([, { since }]) => turn.now - since < hour,
   );
   const mine = live.find(([each]) => each === name)?.[1] ?? { since: turn.now, count: 0 };
@@ -41,7 +41,7 @@ export function countHit(turn: Turn, caller: Caller | undefined): void {
     .filter(([each]) => each !== name)
     .sort(([, one], [, other]) => other.since - one.since)
     .slice(0, maxCallers - 1);
-  space.write(recordPath, codec, Object.fromEntries([...others, [name, { ...mine, count: mine.count + 1 }]]));
+  space.write(record, codec, Object.fromEntries([...others, [name, { ...mine, count: mine.count + 1 }]]));
 }
 
 /**

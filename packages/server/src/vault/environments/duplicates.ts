@@ -37,10 +37,11 @@ export function judgeValues(call: Call, path: string, prints: Prints, held: Read
   if (prints.more && refuses) return refused(tooMany(environment));
   if (values.length > 0 && isExhausted(turn, caller)) return refused(tooOften());
 
-  const hits = values.flatMap(([print, key]): readonly Hit[] => {
-    const others = new Map([...holdingOf(turn, print)].filter(([each]) => each !== environment));
-    return others.size === 0 ? [] : [{ print, key, others }];
-  });
+  const hits: Hit[] = [];
+  for (const [print, key] of values) {
+    const others = othersOf(holdingOf(turn, print), environment);
+    if (others.size > 0) hits.push({ print, key, others });
+  }
   const told = hits.map((hit) => ({ ...hit, ...knownHolders(turn, caller, hit.others) }));
   if (told.some(({ all }) => !all)) countHit(turn, caller);
   const culprit = told.find(
@@ -68,6 +69,13 @@ export function judgeValues(call: Call, path: string, prints: Prints, held: Read
         : []),
     ],
   };
+}
+
+function othersOf(holding: Holding, environment: string): Holding {
+  if (!holding.has(environment)) return holding;
+  const others = new Map(holding);
+  others.delete(environment);
+  return others;
 }
 
 function refused(refusal: Fault): Judgement {

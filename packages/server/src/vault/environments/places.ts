@@ -1,5 +1,5 @@
-import type { Turn } from '#journal';
-import { emptyRecord, jsonCodec } from '../records.ts';
+import { type Codec, type RecordAt, recordIn, type Turn } from '#journal';
+import { emptyRecord } from '../records.ts';
 import type { Print } from './fingerprints.ts';
 
 /** A secret that holds a value, and under which of its keys the value was seen first. */
@@ -29,24 +29,38 @@ const maxListed = 16;
  * - `fingerprint/<print>`: its holders by environment. Flat, for a directory for each would take more memory than it.
  * - `fingerprint-shared/<print>`: it is in more than one environment.
  */
-const recordPath = (print: Print): string => `fingerprint/${print}`;
+const recordOf = (print: Print): RecordAt => recordIn('fingerprint/', print);
 const sharedDirectory = 'fingerprint-shared/';
+const sharedRecord = (print: Print): RecordAt => recordIn(sharedDirectory, print);
 
 type Stored = Readonly<
   Record<string, readonly [count: number, ...places: Array<readonly [string, string, string]>]>
 >;
 
-// Not kept decoded: there are as many as values, and each is looked at when its value is written.
-const codec = jsonCodec<Stored>(false);
+// Kept: what a write brings is looked at again when the secret's last version with it goes.
+const codec: Codec<Holding> = {
+  kept: true,
+  decode(bytes) {
+    const stored = JSON.parse(bytes.toString('utf8')) as Stored;
+    const holding = new Map<string, Holders>();
+    for (const [environment, [count, ...places]] of Object.entries(stored))
+      holding.set(environment, {
+        count,
+        places: places.map(([mountId, path, key]) => ({ mountId, path, key })),
+      });
+    return holding;
+  },
+  encode(holding) {
+    const stored: Record<string, Stored[string]> = {};
+    for (const [environment, { count, places }] of holding)
+      stored[environment] = [count, ...places.map(({ mountId, path, key }) => [mountId, path, key] as const)];
+    return Buffer.from(JSON.stringify(stored));
+  },
+};
+const nowhere: Holding = new Map();
 
 export function holdingOf(turn: Turn, print: Print): Holding {
-  const stored = turn.space('system').read(recordPath(print), codec) ?? {};
-  return new Map(
-    Object.entries(stored).map(([environment, [count, ...places]]) => [
-      environment,
-      { count, places: places.map(([mountId, path, key]) => ({ mountId, path, key })) },
-    ]),
-  );
+  return turn.space('system').read(recordOf(print), codec) ?? nowhere;
 }
 
 /** Fingerprints of values that more than one environment holds. */
@@ -55,24 +69,19 @@ export function sharedPrints(turn: Turn): readonly Print[] {
 }
 
 export function isShared(turn: Turn, print: Print): boolean {
-  return turn.space('system').has(sharedDirectory + print);
+  return turn.space('system').has(sharedRecord(print));
 }
 
 /** The secret at `place` holds the value now. For a secret that did not: see `remove`. */
 export function addPlace(turn: Turn, print: Print, environment: string, place: Place): void {
-  const before = holdingOf(turn, print);
-  const listed = [...before.values()].reduce((sum, { places }) => sum + places.length, 0);
-  const here = before.get(environment) ?? { count: 0, places: [] };
+  const after = new Map(holdingOf(turn, print));
+  const here = after.get(environment) ?? { count: 0, places: [] };
+  let listed = 0;
+  for (const { places } of after.values()) listed += places.length;
   // The first of each environment is always listed.
   const lists = listed < maxListed || here.count === 0;
-  write(
-    turn,
-    print,
-    new Map([
-      ...before,
-      [environment, { count: here.count + 1, places: lists ? [...here.places, place] : here.places }],
-    ]),
-  );
+  after.set(environment, { count: here.count + 1, places: lists ? [...here.places, place] : here.places });
+  write(turn, print, after);
 }
 
 /** The secret holds the value no more. Called once for each `addPlace`: places that are not listed are only counted. */
@@ -94,17 +103,9 @@ export function removePlace(
 
 function write(turn: Turn, print: Print, holding: Holding): void {
   const space = turn.space('system');
-  const shared = sharedDirectory + print;
-  if (holding.size === 0) space.delete(recordPath(print));
-  else {
-    const stored: Stored = Object.fromEntries(
-      [...holding].map(([environment, { count, places }]) => [
-        environment,
-        [count, ...places.map(({ mountId, path, key }) => [mountId, path, key] as const)] as const,
-      ]),
-    );
-    space.write(recordPath(print), codec, stored);
-  }
+  const shared = sharedRecord(print);
+  if (holding.size === 0) space.delete(recordOf(print));
+  else space.write(recordOf(print), codec, holding);
   if (holding.size > 1) {
     if (!space.has(shared)) space.put(shared, emptyRecord());
   } else if (space.has(shared)) space.delete(shared);

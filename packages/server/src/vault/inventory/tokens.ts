@@ -4,7 +4,7 @@ import { dataPath } from '../environments/may-know.ts';
 import { mountsOf } from '../mounts/table.ts';
 import { jsonCodec } from '../records.ts';
 import { callerOf } from '../request/caller.ts';
-import { entryPath, type TokenEntry, tokenSpace } from '../tokens/entry.ts';
+import { entryDirectory, entryPath, type TokenEntry, tokenSpace } from '../tokens/entry.ts';
 import type { Finding } from './findings.ts';
 import { livesLong, type TokenFacts, tokenFinding } from './token-findings.ts';
 
@@ -19,7 +19,7 @@ const codec = jsonCodec<TokenEntry>(false);
 export async function* tokenFindings(
   journal: Pick<Journal, 'peek'>,
 ): AsyncGenerator<readonly Finding[], void> {
-  const accessors = journal.peek((turn) => tokenSpace(turn).list(entryPath('')));
+  const accessors = journal.peek((turn) => tokenSpace(turn).list(entryDirectory));
   for (let at = 0; at < accessors.length; at += portion) {
     const found = journal.peek((turn) =>
       accessors.slice(at, at + portion).flatMap((accessor) => {

@@ -12,11 +12,12 @@ import {
 } from './keys.ts';
 import { findMetadata } from './metadata.ts';
 import { makePrintsAhead } from './prints-ahead.ts';
+import { metadataPlace } from './secret-place.ts';
 import { deleteKey, hasKey, listV1, readKey, writeKey } from './v1.ts';
 import { deleteVersions, destroyVersions, undeleteVersions } from './versions.ts';
 
 const secretExists = (call: Call): boolean =>
-  findMetadata(call.store, call.params['path'] ?? '') !== undefined;
+  call.params['path'] !== '' && findMetadata(call.store, metadataPlace(call)) !== undefined;
 
 const metadataFields = {
   max_versions: { type: 'integer', doc: 'How many versions are kept; 0 is what the mount says.' },

@@ -13,18 +13,17 @@ import {
   deletionOf,
   describeVersion,
   findMetadata,
-  findStampedValue,
   findValue,
   isDeleted,
   keptVersions,
   putMetadata,
-  putValue,
   removeValue,
   type SecretMetadata,
   type VersionMetadata,
 } from './metadata.ts';
 import { forgetPrints, heldIn, printsText } from './prints.ts';
 import { printsMadeAhead } from './prints-ahead.ts';
+import { metadataPlace, pathOf, valuePlace } from './secret-place.ts';
 import { shownVersion } from './shown.ts';
 
 /** `GET data/:path`: the value of a version; of a version that is gone, a 404 that tells what it was. */
@@ -33,7 +32,7 @@ export function readVersion(call: Call): Reply {
   const facts = metadata.versions[version];
   if (facts === undefined) throw nothingHere();
   const gone = facts.destroyed || isDeleted(facts, call.now);
-  const found = gone ? undefined : findStampedValue(call.store, pathOf(call), version);
+  const found = gone ? undefined : call.store.getStamped(valuePlace(call, version));
   if (found === undefined)
     return { status: 404, data: { data: null, metadata: describeVersion(call, version, metadata) } };
   const { tail, audited } = shownVersion(call, version, metadata, found.stamp);
@@ -55,7 +54,7 @@ const beforeValue = Buffer.from('{"data":');
 
 /** The version that was asked for, the current one when absent or 0. */
 export function versionOf(call: Call): { readonly version: number; readonly metadata: SecretMetadata } {
-  const metadata = findMetadata(call.store, pathOf(call));
+  const metadata = findMetadata(call.store, metadataPlace(call));
   if (metadata === undefined) throw nothingHere();
   const asked = call.request.query['version'] ?? '';
   if (!/^\d{0,9}$/.test(asked)) throw badRequest('expected a whole number as version');
@@ -116,16 +115,10 @@ export function markVersions(
   putMetadata(call.store, pathOf(call), { ...metadata, versions: marked, updatedAt: call.now });
 }
 
-export function pathOf(call: Call): string {
-  const path = call.params['path'] ?? '';
-  if (path === '') throw badRequest('missing path');
-  return path;
-}
-
 function store(call: Call, json: Buffer, ahead?: Prints): Reply {
   const path = pathOf(call);
   const config = configOf(call.store);
-  const before = findMetadata(call.store, path);
+  const before = findMetadata(call.store, metadataPlace(call));
   checkCas(call, before, config.casRequired || (before?.casRequired ?? false));
   const prints = ahead ?? fingerprintsOf(json, call.core.fingerprintKey);
   const held = heldIn(before?.versions ?? {}, [...prints.keys.keys()]);
@@ -163,8 +156,8 @@ function store(call: Call, json: Buffer, ahead?: Prints): Reply {
   }
   forgetPrints(call, path, base.versions, versions);
   const metadata = { ...base, updatedAt: call.now, current: version, oldest, versions };
-  putMetadata(call.store, path, metadata);
-  putValue(call.store, path, version, json);
+  putMetadata(call.store, metadataPlace(call), metadata);
+  call.store.put(valuePlace(call, version), json);
   return { data: describeVersion(call, version, metadata), warnings };
 }
 

@@ -2,7 +2,7 @@ import type { Call, Reply } from '../backend.ts';
 import { parseDuration } from '../duration.ts';
 import { badRequest, nothingHere } from '../errors.ts';
 import { isObject, type JsonObject } from '../fields.ts';
-import { pathOf, versionOf } from './data.ts';
+import { versionOf } from './data.ts';
 import {
   configOf,
   describeVersion,
@@ -19,6 +19,7 @@ import {
   timeText,
 } from './metadata.ts';
 import { forgetPrints } from './prints.ts';
+import { pathOf } from './secret-place.ts';
 
 /** `metadata/:path`, `subkeys/:path` and `config`. */
 

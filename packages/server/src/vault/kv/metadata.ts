@@ -1,4 +1,4 @@
-import type { Stamped } from '#journal';
+import type { RecordPath } from '#journal';
 import type { Call, Records } from '../backend.ts';
 import type { JsonObject } from '../fields.ts';
 import { jsonCodec } from '../records.ts';
@@ -48,8 +48,9 @@ const defaultMaxVersions = 10;
 
 export const metadataDirectory = 'meta/';
 
-export function findMetadata(store: Records, path: string): SecretMetadata | undefined {
-  return store.read(metadataDirectory + path, metadataCodec);
+/** `secret` is its path, or where its metadata is. */
+export function findMetadata(store: Records, secret: RecordPath): SecretMetadata | undefined {
+  return store.read(metadataAt(secret), metadataCodec);
 }
 
 /** As `findMetadata`, for whoever looks at very many of them. */
@@ -57,8 +58,12 @@ export function lookAtMetadata(store: Records, path: string): SecretMetadata | u
   return store.read(metadataDirectory + path, lookCodec);
 }
 
-export function putMetadata(store: Records, path: string, metadata: SecretMetadata): void {
-  store.write(metadataDirectory + path, metadataCodec, metadata);
+export function putMetadata(store: Records, secret: RecordPath, metadata: SecretMetadata): void {
+  store.write(metadataAt(secret), metadataCodec, metadata);
+}
+
+function metadataAt(secret: RecordPath): RecordPath {
+  return typeof secret === 'string' ? metadataDirectory + secret : secret;
 }
 
 /** Of a secret that has no version yet. */
@@ -77,7 +82,7 @@ export function newMetadata(now: number): SecretMetadata {
 }
 
 export function configOf(store: Records): KvConfig {
-  return store.read('config', configCodec) ?? defaultConfig;
+  return store.read(store.at('', 'config'), configCodec) ?? defaultConfig;
 }
 
 export function putConfig(store: Records, config: KvConfig): void {
@@ -89,19 +94,11 @@ export function findValue(store: Records, path: string, version: number): Buffer
   return store.get(valuePath(path, version));
 }
 
-export function findStampedValue(store: Records, path: string, version: number): Stamped | undefined {
-  return store.getStamped(valuePath(path, version));
-}
-
-export function putValue(store: Records, path: string, version: number, json: Buffer): void {
-  store.put(valuePath(path, version), json);
-}
-
 export function removeValue(store: Records, path: string, version: number): void {
   store.delete(valuePath(path, version));
 }
 
-const valuePath = (path: string, version: number): string => `data/${version}/${path}`;
+export const valuePath = (path: string, version: number): string => `data/${version}/${path}`;
 
 /** How many versions are kept. */
 export function keptVersions(metadata: Pick<SecretMetadata, 'maxVersions'>, config: KvConfig): number {

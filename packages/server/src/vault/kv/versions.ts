@@ -1,7 +1,8 @@
 import type { Call, Reply } from '../backend.ts';
 import { badRequest, nothingHere } from '../errors.ts';
-import { deleteMark, type Mark, markVersions, pathOf } from './data.ts';
+import { deleteMark, type Mark, markVersions } from './data.ts';
 import { findMetadata, isDeleted, removeValue } from './metadata.ts';
+import { pathOf } from './secret-place.ts';
 
 /** `delete`, `undelete` and `destroy` of named versions. A version that is not there is passed over, as in Vault. */
 

@@ -1,4 +1,4 @@
-import type { Turn } from '#journal';
+import { recordAt, type Turn } from '#journal';
 import { jsonCodec } from '../records.ts';
 import type { TokenEntry } from '../tokens/entry.ts';
 
@@ -10,18 +10,18 @@ export interface Revocation {
   readonly until: number;
 }
 
-const recordPath = 'core/revoking';
+const record = recordAt('core/revoking');
 const codec = jsonCodec<readonly Revocation[]>(true);
 const none: readonly Revocation[] = [];
 
 /** Revocations that are still being carried out; nearly always none. */
 export function revocations(turn: Turn): readonly Revocation[] {
-  return turn.space('system').read(recordPath, codec) ?? none;
+  return turn.space('system').read(record, codec) ?? none;
 }
 
 export function writeRevocations(turn: Turn, left: readonly Revocation[]): void {
-  if (left.length === 0) turn.space('system').delete(recordPath);
-  else turn.space('system').write(recordPath, codec, left);
+  if (left.length === 0) turn.space('system').delete(record);
+  else turn.space('system').write(record, codec, left);
 }
 
 /** Whether the token falls under one of them: then it is as good as gone. Asked for every token that is looked up. */

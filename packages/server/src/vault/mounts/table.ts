@@ -1,4 +1,4 @@
-import type { Codec, Turn } from '#journal';
+import { type Codec, recordAt, type Turn } from '#journal';
 import type { Mount } from './mount.ts';
 
 /** All mounts of the installation: one record, because a request needs them together and changes are rare. */
@@ -12,7 +12,7 @@ export interface MountTable {
   conflict(path: string): Mount | undefined;
 }
 
-const recordPath = 'core/mounts';
+const record = recordAt('core/mounts');
 
 const codec: Codec<MountTable> = {
   kept: true,
@@ -23,11 +23,11 @@ const codec: Codec<MountTable> = {
 const noMounts = tableOf([]);
 
 export function mountsOf(turn: Turn): MountTable {
-  return turn.space('system').read(recordPath, codec) ?? noMounts;
+  return turn.space('system').read(record, codec) ?? noMounts;
 }
 
 export function writeMounts(turn: Turn, mounts: readonly Mount[]): void {
-  turn.space('system').write(recordPath, codec, tableOf(mounts));
+  turn.space('system').write(record, codec, tableOf(mounts));
 }
 
 function tableOf(mounts: readonly Mount[]): MountTable {

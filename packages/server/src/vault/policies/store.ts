@@ -1,4 +1,4 @@
-import type { Codec, Turn } from '#journal';
+import { type Codec, type RecordAt, recordIn, type Turn } from '#journal';
 import { defaultPolicyText } from '../policy/default-policy.ts';
 import { type Policy, parsePolicy } from '../policy/policy.ts';
 import { wrappingPolicyName, wrappingPolicyText } from './wrapping-policy.ts';
@@ -39,7 +39,7 @@ const builtIn: ReadonlyMap<string, StoredPolicy> = new Map(
   ].map(([name, text]) => [name, { name, text, parsed: parsePolicy(name, text) }]),
 );
 
-const path = (name: string): string => `policy/${name}`;
+const path = (name: string): RecordAt => recordIn('policy/', name);
 
 export function findPolicy(turn: Turn, name: string): StoredPolicy | undefined {
   return turn.space('system').read(path(name), codec) ?? builtIn.get(name);

@@ -1,6 +1,6 @@
 import type { Turn } from '#journal';
 import type { Caller as AuditedCaller } from '../audit/exchange.ts';
-import { identityOf } from '../identity/who.ts';
+import { identityOf, type Who } from '../identity/who.ts';
 import { findPolicy, rootPolicyName, type StoredPolicy } from '../policies/store.ts';
 import { type Acl, compileAcl } from '../policy/acl.ts';
 import { rootPolicy } from '../policy/policy.ts';
@@ -20,9 +20,10 @@ export interface Caller {
   readonly audited: AuditedCaller;
 }
 
+/** A caller with everything it was made from: still current if each of that is the same object. */
 interface Remembered {
-  /** Everything the caller was made from; still current if each is the same object. */
-  readonly basis: readonly unknown[];
+  readonly identity: Pick<Who, 'entity' | 'groups'>;
+  readonly policies: readonly (StoredPolicy | undefined)[];
   readonly caller: Caller;
 }
 
@@ -32,12 +33,11 @@ const remembered = new WeakMap<TokenEntry, Remembered>();
 /** Reads policies and identity as they are in this turn; compiled rules are used again while none of them changed. */
 export function callerOf(turn: Turn, token: TokenEntry): Caller {
   const identity = identityOf(turn, token.entityId);
+  const before = remembered.get(token);
+  if (before !== undefined && isCurrent(turn, before, identity)) return before.caller;
+
   const names = [...new Set([...token.policies, ...identity.policies])];
   const policies = names.map((name) => findPolicy(turn, name));
-  const basis = [identity.entity, ...identity.groups, ...policies];
-  const before = remembered.get(token);
-  if (before !== undefined && sameObjects(before.basis, basis)) return before.caller;
-
   const isRoot = token.policies.includes(rootPolicyName);
   const present = policies.filter((policy): policy is StoredPolicy => policy !== undefined);
   // When it is first asked for: the token of a login is audited now and used later, perhaps by another server.
@@ -71,10 +71,19 @@ export function callerOf(turn: Turn, token: TokenEntry): Caller {
       issueTime: token.createdAt,
     },
   };
-  remembered.set(token, { basis, caller });
+  remembered.set(token, { identity, policies, caller });
   return caller;
 }
 
-function sameObjects(one: readonly unknown[], other: readonly unknown[]): boolean {
-  return one.length === other.length && one.every((each, index) => each === other[index]);
+/** Asked for each request, so it makes nothing. */
+function isCurrent(turn: Turn, { identity, policies, caller }: Remembered, now: Who): boolean {
+  if (identity.entity !== now.entity || identity.groups.length !== now.groups.length) return false;
+  for (const [index, group] of now.groups.entries()) if (identity.groups[index] !== group) return false;
+  // The same token and the same identity bring the same names.
+  let index = 0;
+  for (const name of caller.policies) {
+    if (findPolicy(turn, name) !== policies[index]) return false;
+    index += 1;
+  }
+  return true;
 }

@@ -9,12 +9,12 @@ import type { Incoming } from './incoming.ts';
 
 /** What a request led to, for its audit. */
 export interface Outcome {
-  readonly reply?: Reply;
+  readonly reply?: Reply | undefined;
   readonly error?: unknown;
-  readonly issued?: { readonly token: Issued; readonly caller: Caller };
-  readonly wrapped?: Issued;
+  readonly issued?: { readonly token: Issued; readonly caller: Caller } | undefined;
+  readonly wrapped?: Issued | undefined;
   /** Uses the caller's token has left, when it has a limit. */
-  readonly remainingUses?: number;
+  readonly remainingUses?: number | undefined;
 }
 
 export function exchangeOf(
@@ -24,17 +24,17 @@ export function exchangeOf(
   now: number,
   wallNow: number,
 ): Exchange {
-  const { route, caller } = findings;
+  const { route, caller, allowed } = findings;
   return {
     requestTime: now,
     responseTime: wallNow,
     clientToken: request.token,
     caller: caller?.audited,
-    policyResults: findings.allowed === undefined ? undefined : { allowed: findings.allowed, granting: [] },
-    ...(outcome.remainingUses === undefined ? {} : { remainingUses: outcome.remainingUses }),
+    policyResults: allowed === undefined ? undefined : { allowed, granting: [] },
+    remainingUses: outcome.remainingUses,
     request: {
       id: request.id,
-      ...(caller === undefined || caller.token.entityId === '' ? {} : { clientId: caller.token.entityId }),
+      clientId: caller?.token.entityId,
       operation: findings.verb,
       mount: route === undefined ? undefined : auditedMountOf(route.mount),
       path: request.path,
@@ -42,42 +42,37 @@ export function exchangeOf(
       headers: request.headers,
       remoteAddress: request.remoteAddress,
       remotePort: request.remotePort,
-      ...(request.wrapSeconds === undefined ? {} : { wrapTtlSeconds: request.wrapSeconds }),
-      ...(request.certificate === undefined
-        ? {}
-        : { clientCertificateSerial: request.certificate.serialNumber }),
+      wrapTtlSeconds: request.wrapSeconds,
+      clientCertificateSerial: request.certificate?.serialNumber,
     },
     response: outcome.reply === undefined ? undefined : responseOf(outcome.reply, outcome),
-    ...(outcome.error === undefined ? {} : { error: textOf(outcome.error) }),
+    error: outcome.error === undefined ? undefined : textOf(outcome.error),
   };
 }
 
-function responseOf(reply: Reply, { issued, wrapped }: Outcome): ExchangeResponse {
-  const { data } = reply;
+function responseOf({ data, lease, warnings }: Reply, { issued, wrapped }: Outcome): ExchangeResponse {
   return {
-    ...(data === undefined ? {} : { data }),
-    ...(issued === undefined
-      ? {}
-      : {
-          auth: {
+    data,
+    auth:
+      issued === undefined
+        ? undefined
+        : {
             token: issued.token.token,
             caller: issued.caller.audited,
             numUses: issued.token.entry.numUses,
           },
-        }),
-    ...(reply.lease === undefined ? {} : { leaseId: reply.lease.id }),
-    ...(wrapped === undefined
-      ? {}
-      : {
-          wrapInfo: {
+    leaseId: lease?.id,
+    wrapInfo:
+      wrapped === undefined
+        ? undefined
+        : {
             token: wrapped.token,
             accessor: wrapped.entry.accessor,
             ttlSeconds: wrapped.entry.ttl,
             creationTime: wrapped.entry.createdAt,
             creationPath: wrapped.entry.wraps?.path ?? '',
           },
-        }),
-    ...(reply.warnings === undefined ? {} : { warnings: reply.warnings }),
+    warnings,
   };
 }
 

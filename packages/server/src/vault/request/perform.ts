@@ -38,11 +38,7 @@ export function perform(
 
   const issued =
     told.login === undefined ? told.issued : issueLogin(turn, core, route.mount, request.path, told.login);
-  const reply: Reply = {
-    ...told,
-    ...(issued === undefined ? {} : { auth: authOf(turn, issued) }),
-    ...(told.wrapped === undefined ? {} : { wrap: wrapInfoOf(told.wrapped) }),
-  };
+  const reply = withTokens(turn, told, issued);
   const wrap = wrapOf(turn, core, request, reply, mountType, issued);
   const wrapped = wrap?.issued ?? told.wrapped;
   const left = spendUse(turn, usedToken(findings));
@@ -51,11 +47,22 @@ export function perform(
     reply: wrap === undefined ? reply : { ...afterOf(reply), ...wrap.reply },
     mountType,
     outcome: {
-      ...(reply.refusal === undefined ? { reply } : { error: reply.refusal }),
-      ...(issued === undefined ? {} : { issued: { token: issued, caller: callerOf(turn, issued.entry) } }),
-      ...(wrapped === undefined ? {} : { wrapped }),
-      ...(left === undefined ? {} : { remainingUses: left }),
+      reply: reply.refusal === undefined ? reply : undefined,
+      error: reply.refusal,
+      issued: issued === undefined ? undefined : { token: issued, caller: callerOf(turn, issued.entry) },
+      wrapped,
+      remainingUses: left,
     },
+  };
+}
+
+/** Tokens that the handler or a login made, as answers show them. Most replies have none. */
+function withTokens(turn: Turn, told: Reply, issued: Issued | undefined): Reply {
+  if (issued === undefined && told.wrapped === undefined) return told;
+  return {
+    ...told,
+    ...(issued === undefined ? {} : { auth: authOf(turn, issued) }),
+    ...(told.wrapped === undefined ? {} : { wrap: wrapInfoOf(told.wrapped) }),
   };
 }
 

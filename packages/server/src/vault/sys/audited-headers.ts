@@ -1,4 +1,4 @@
-import type { Turn } from '#journal';
+import { recordAt, type Turn } from '#journal';
 import type { Call, PathSpec, Reply } from '../backend.ts';
 import { badRequest } from '../errors.ts';
 import { jsonCodec } from '../records.ts';
@@ -6,7 +6,7 @@ import { jsonCodec } from '../records.ts';
 /** Request headers that audit lines show, names in lower case; with `hmac` as hashes. */
 export type AuditedHeaders = Readonly<Record<string, { readonly hmac: boolean }>>;
 
-const recordPath = 'core/audited-headers';
+const record = recordAt('core/audited-headers');
 const codec = jsonCodec<AuditedHeaders>(true);
 const none: AuditedHeaders = {};
 const maxHeaders = 128;
@@ -17,7 +17,7 @@ const never = new Set(['x-vault-token', 'authorization', 'cookie', 'proxy-author
 
 /** The same object while nothing changes. */
 export function auditedHeaders(turn: Turn): AuditedHeaders {
-  return turn.space('system').read(recordPath, codec) ?? none;
+  return turn.space('system').read(record, codec) ?? none;
 }
 
 export const auditedHeaderPaths: readonly PathSpec[] = [
@@ -57,7 +57,7 @@ function remove(call: Call): Reply {
 }
 
 function write(call: Call, headers: AuditedHeaders): Reply {
-  call.turn.space('system').write(recordPath, codec, headers);
+  call.turn.space('system').write(record, codec, headers);
   return {};
 }
 

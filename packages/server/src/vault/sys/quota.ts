@@ -1,4 +1,4 @@
-import type { Turn } from '#journal';
+import { recordAt, type Turn } from '#journal';
 import { jsonCodec } from '../records.ts';
 
 /** How often one client may ask, on a path or everywhere. */
@@ -27,7 +27,7 @@ export interface Quotas {
   readonly config: QuotaConfig;
 }
 
-const recordPath = 'core/quotas';
+const record = recordAt('core/quotas');
 const codec = jsonCodec<Quotas>(true);
 
 /** Without these nobody could see that a server is well, or open it. */
@@ -42,11 +42,11 @@ const none: Quotas = { quotas: [], config: { exemptPaths: [], auditRefusals: fal
 
 /** The same object while nothing changes. */
 export function quotasOf(turn: Turn): Quotas {
-  return turn.space('system').read(recordPath, codec) ?? none;
+  return turn.space('system').read(record, codec) ?? none;
 }
 
 export function writeQuotas(turn: Turn, quotas: Quotas): void {
-  turn.space('system').write(recordPath, codec, quotas);
+  turn.space('system').write(record, codec, quotas);
 }
 
 /** The quota for a path: the one with the longest beginning of it. */

@@ -1,4 +1,4 @@
-import type { Turn } from '#journal';
+import { type RecordAt, recordIn, type Turn } from '#journal';
 import type { Records } from '../backend.ts';
 import { jsonCodec } from '../records.ts';
 
@@ -51,7 +51,8 @@ export function tokenSpace(turn: Turn): Records {
   return turn.space('system');
 }
 
-export const entryPath = (accessor: string): string => `token/id/${accessor}`;
+export const entryDirectory = 'token/id/';
+export const entryPath = (accessor: string): RecordAt => recordIn(entryDirectory, accessor);
 export const childPath = (parent: string, accessor: string): string => `token/child/${parent}/${accessor}`;
 export const cubbyholePath = (accessor: string): string => `token/cubbyhole/${accessor}/`;
 

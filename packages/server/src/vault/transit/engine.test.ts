@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
+import { type RecordPath, recordIn } from '#journal';
 import { systemRandom } from '#platform';
 import type { Call, Prepared, Records, Reply } from '../backend.ts';
 import { configureKey } from './configure.ts';
@@ -15,15 +16,17 @@ afterAll(() => engine.thread.close());
 /** Records of one mount in a map; what is read stays the same object until it is written, as in the journal. */
 function recordsInMap(): Records {
   const values = new Map<string, unknown>();
+  const textOf = (path: RecordPath): string => (typeof path === 'string' ? path : path.path);
   return {
-    has: (path) => values.has(path),
+    at: recordIn,
+    has: (path) => values.has(textOf(path)),
     get: notAsked,
     getStamped: notAsked,
     put: notAsked,
     // One codec for a path, as the journal promises.
-    read: <T>(path: string) => values.get(path) as T | undefined,
-    write: (path, _codec, value) => void values.set(path, value),
-    delete: (path) => void values.delete(path),
+    read: <T>(path: RecordPath) => values.get(textOf(path)) as T | undefined,
+    write: (path, _codec, value) => void values.set(textOf(path), value),
+    delete: (path) => void values.delete(textOf(path)),
     list: (directory) => [...values.keys()].filter((path) => path.startsWith(directory)),
   };
 }
