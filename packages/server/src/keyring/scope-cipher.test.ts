@@ -231,11 +231,17 @@ describe('the cipher of a scope', () => {
     const one = cipher.seal('one', bytes('first'));
     const two = cipher.seal('two', bytes('second'));
     const forged = Buffer.concat([one.subarray(0, nonceAt), two.subarray(nonceAt)]);
+    const flipped = Array.from(one, (_, at) =>
+      Buffer.from(one.map((byte, n) => (n === at ? byte ^ 1 : byte))),
+    );
 
     for (let round = 0; round < 2; round += 1) {
       expect([cipher.open('one', one), cipher.open('two', two)]).toEqual([bytes('first'), bytes('second')]);
       expect([cipher.open('two', one), cipher.open('one', two)]).toEqual([undefined, undefined]);
       expect([cipher.open('one', forged), cipher.open('two', forged)]).toEqual([undefined, undefined]);
+      for (const each of flipped) expect(cipher.open('one', each)).toBeUndefined();
+      expect(cipher.open('one', one.subarray(0, -1))).toBeUndefined();
+      expect(cipher.open('one', Buffer.concat([one, Buffer.of(0)]))).toBeUndefined();
       for (let n = 0; n < 3000; n += 1) {
         expect(cipher.open(`${n}`, cipher.seal(`${n}`, bytes(`value ${n}`)))).toEqual(bytes(`value ${n}`));
       }

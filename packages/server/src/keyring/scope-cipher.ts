@@ -4,7 +4,7 @@ import { type AadTemplate, aadTemplate, maxPackedAddressLength } from './aad-tem
 import { keySizeBytes, nonceSizeBytes, tagSizeBytes } from './aead.ts';
 import type { Entropy } from './entropy.ts';
 import { decryptFailed, keyringClosed } from './faults.ts';
-import { createOpenedKeys, type OpenedKeys } from './opened-keys.ts';
+import { createKeyStreams, type KeyStreams } from './key-streams.ts';
 import {
   bodyAt,
   nonceAt,
@@ -73,11 +73,11 @@ export function heldKek(scope: string, version: number, key: Uint8Array, uses: n
 export interface HeldKeks {
   readonly byVersion: Map<number, HeldKek>;
   newest: HeldKek | undefined;
-  readonly opened: OpenedKeys;
+  readonly streams: KeyStreams;
 }
 
 export function noKeks(): HeldKeks {
-  return { byVersion: new Map(), newest: undefined, opened: createOpenedKeys() };
+  return { byVersion: new Map(), newest: undefined, streams: createKeyStreams() };
 }
 
 const gcm = 'aes-256-gcm';
@@ -151,12 +151,12 @@ export function createScopeCipher(
     open(address, sealed) {
       newest();
       if (!isAddress(address) || packedVersion(sealed) === 0) return undefined;
-      const known = keks.opened.find(sealed);
-      if (known !== undefined) return decrypt(known, recordAad.at(address), sealed.subarray(nonceAt));
+      const known = keks.streams.open(address, sealed);
+      if (known !== undefined) return known;
       const dek = unwrap(address, sealed);
       if (dek === undefined) return undefined;
       const plaintext = decrypt(dek, recordAad.at(address), sealed.subarray(nonceAt));
-      if (plaintext !== undefined) keks.opened.keep(sealed, dek);
+      if (plaintext !== undefined) keks.streams.keep(address, sealed, plaintext);
       dek.fill(0);
       return plaintext;
     },

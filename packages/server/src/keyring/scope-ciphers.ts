@@ -137,7 +137,7 @@ export function createScopeCiphers(deps: ScopeCiphersDeps): ScopeCiphers {
         own.closed = true;
         own.keks.byVersion.clear();
         own.keks.newest = undefined;
-        own.keks.opened.wipe();
+        own.keks.streams.wipe();
       }
       ready = new Set();
       held = new Map();
