@@ -2,6 +2,7 @@ import type { RecordPath } from '#journal';
 import type { Call, Records } from '../backend.ts';
 import type { JsonObject } from '../fields.ts';
 import { jsonCodec } from '../records.ts';
+import { metadataCodec } from './metadata-codec.ts';
 
 /** What is known of a secret beside its values. */
 export interface SecretMetadata {
@@ -39,9 +40,9 @@ export interface KvConfig {
   readonly deleteAfter: number;
 }
 
-const metadataCodec = jsonCodec<SecretMetadata>(true);
+const keptCodec = metadataCodec(true);
 // What is looked at once, in a walk over all secrets, must not stay decoded for it.
-const lookCodec = jsonCodec<SecretMetadata>(false);
+const lookCodec = metadataCodec(false);
 const configCodec = jsonCodec<KvConfig>(true);
 const defaultConfig: KvConfig = { maxVersions: 0, casRequired: false, deleteAfter: 0 };
 const defaultMaxVersions = 10;
@@ -50,7 +51,7 @@ export const metadataDirectory = 'meta/';
 
 /** `secret` is its path, or where its metadata is. */
 export function findMetadata(store: Records, secret: RecordPath): SecretMetadata | undefined {
-  return store.read(metadataAt(secret), metadataCodec);
+  return store.read(metadataAt(secret), keptCodec);
 }
 
 /** As `findMetadata`, for whoever looks at very many of them. */
@@ -59,7 +60,7 @@ export function lookAtMetadata(store: Records, path: string): SecretMetadata | u
 }
 
 export function putMetadata(store: Records, secret: RecordPath, metadata: SecretMetadata): void {
-  store.write(metadataAt(secret), metadataCodec, metadata);
+  store.write(metadataAt(secret), keptCodec, metadata);
 }
 
 function metadataAt(secret: RecordPath): RecordPath {
