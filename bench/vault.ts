@@ -8,7 +8,7 @@
  * `PEER_ADDRESS` (http, on this machine), `PEER_TOKEN` (root) and `PEER_PID` name another server with Vault's API, empty
  * and unsealed, which gets the same requests; a ratio above 1 is ours. `NODE_FLAGS` starts our server with other flags.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -43,7 +43,8 @@ interface Measured extends Result {
 }
 
 const rootToken = 'root-token-of-the-benchmark';
-const directory = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
+const root = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
+const directory = join(root, 'lines');
 const env = {
   ...process.env,
   PATH: [dirname(process.execPath), process.env['PATH']].join(':'),
@@ -51,6 +52,7 @@ const env = {
 };
 const nodeFlags = process.env['NODE_FLAGS']?.split(' ').filter((flag) => flag !== '') ?? [];
 const generator = startLoadGenerator();
+await mkdir(directory);
 let server = await startServer(directory, env, nodeFlags);
 try {
   console.log(`${connections} connections, ${seconds} s a line\n`);
@@ -64,11 +66,11 @@ try {
     print('  peer', theirs);
     console.log(`  ratio ${(ours.perSecond / theirs.perSecond).toFixed(2)}`);
   }
-  if (filled > 0) await fill(target);
+  if (filled > 0) await fill();
 } finally {
   generator.stop();
   await server.stop();
-  await rm(directory, { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true });
 }
 
 async function peerTarget(): Promise<{ readonly target: Target; readonly pid: number } | undefined> {
@@ -100,7 +102,13 @@ function print(title: string, { perSecond, p50Ms, p99Ms, cpu, mainCpu }: Measure
   );
 }
 
-async function fill(target: Target): Promise<void> {
+/** On a server of its own: the lines before left another 100,000 tokens. */
+async function fill(): Promise<void> {
+  await server.stop();
+  const directory = join(root, 'filled');
+  await mkdir(directory);
+  server = await startServer(directory, env, nodeFlags);
+  const target = await prepare(`http://127.0.0.1:${server.port}`, rootToken);
   console.log(`\n${filled} secrets of three values and ${filledTokens} tokens, written through the API`);
   for (const [load, count] of [
     ['fill', filled],
