@@ -1,3 +1,18 @@
+export { type DerFields, derExplicit, derFields } from './asn1/fields.ts';
+export { type DerLimits, type DerNode, parseDer } from './asn1/parse.ts';
+export { contextTag, tags as derTags } from './asn1/tags.ts';
+export {
+  derAscii,
+  derBitBytes,
+  derBoolean,
+  derIntegerBytes,
+  derNumber,
+  derOctets,
+  derOid,
+  derText,
+  derTime,
+} from './asn1/values.ts';
+export { der } from './asn1/write.ts';
 export { concatBytes, equalBytes, fromUtf8, utf8 } from './bytes/bytes.ts';
 export { type Digest, digestFromHash, digestHash, digestHex, digestOf, parseDigest } from './bytes/digest.ts';
 export { fromBase64, fromHex, toBase64, toHex } from './bytes/encodings.ts';
