@@ -108,8 +108,30 @@ export {
 } from './predicates/provenance.ts';
 export { type PredicateName, type Predicates, predicateNameOf, readPredicate } from './predicates/read.ts';
 export type { Approval, Deployment, DesiredStatement } from './predicates/release-evidence.ts';
+export {
+  maxRevocations,
+  type Revocation,
+  type RevocationEntry,
+  type Revocations,
+  type RevocationTarget,
+  revocationTarget,
+} from './predicates/revocations.ts';
 export { type Place, predicateTypes } from './predicates/types.ts';
 export { type GateResult, parsePlaceUri, placeUri, type Verdict } from './predicates/verdict.ts';
+export {
+  describeRevocation,
+  digestRevoked,
+  revokedFault,
+  type SignedBy,
+  signedByOf,
+  signerRevoked,
+} from './revocation/judge.ts';
+export {
+  requireFresh,
+  revocationsSubject,
+  type VerifiedRevocations,
+  verifyRevocations,
+} from './revocation/list.ts';
 export {
   type Bundle,
   type BundleLogProof,

@@ -6,6 +6,8 @@ import {
   type Predicates,
   placeUri,
   predicateTypes,
+  type Revocation,
+  type RevocationTarget,
   type Statement,
   utf8,
 } from '../src/index.ts';
@@ -14,6 +16,26 @@ export const place = { project: 'shop', environment: 'prod', service: 'orders' }
 const at = '2026-11-20T10:00:00Z';
 const commit = 'a'.repeat(40);
 const someDigest: Digest = digestOf(utf8('something'));
+const later = '2026-11-21T10:00:00Z';
+
+const base = (id: string) => ({ id, reason: 'it leaked', by: { id: 'per_1', name: 'Ada' }, at });
+const revocation = (id: string, target: RevocationTarget): Revocation => ({
+  ...base(id),
+  target,
+  from: 'all',
+});
+
+// After the examples of the in-toto attestation framework (spec/predicates) and of SPDX 2.3 (clause 6 and 7).
+const spdx2 = {
+  ...{ spdxVersion: 'SPDX-2.3', SPDXID: 'SPDXRef-DOCUMENT', dataLicense: 'CC0-1.0', name: 'orders' },
+  documentNamespace: 'https://git.example.test/spdx/orders-1',
+  creationInfo: { created: at, creators: ['Tool: example-1.0'] },
+  packages: [{ SPDXID: 'SPDXRef-Package-a', name: 'a', downloadLocation: 'NOASSERTION' }],
+} as const;
+const spdx3 = {
+  '@context': 'https://spdx.org/rdf/3.0.1/spdx-context.jsonld',
+  '@graph': [{ type: 'SpdxDocument', spdxId: 'https://git.example.test/spdx/orders-1' }],
+} as const;
 
 /** One valid predicate of every kind. */
 export const examples: Predicates = {
@@ -53,6 +75,41 @@ export const examples: Predicates = {
     components: [{ type: 'library', name: 'a', purl: 'pkg:npm/a@1.0.0' }],
   },
   testResult: { result: 'PASSED', configuration: [{ name: 'unit' }], passedTests: ['unit'] },
+  spdx: spdx2,
+  spdx2,
+  spdx3,
+  vulns: {
+    scanner: {
+      ...{ uri: 'pkg:github/example/scanner@1.0.0', version: '1.0.0' },
+      db: { uri: 'pkg:github/example/db@1', version: 'v1', lastUpdate: at },
+      result: [
+        {
+          ...{ id: 'GHSA-fxph-q3j8-mv87', annotations: [{ package: 'log4j' }] },
+          severity: [{ method: 'cvss_score', score: '9.8' }],
+        },
+      ],
+    },
+    metadata: { scanStartedOn: at, scanFinishedOn: at },
+  },
+  release: { purl: 'pkg:npm/@angular/http@7.2.16', packageId: '1234567890' },
+  runtimeTrace: {
+    monitor: {
+      type: 'https://monitor.example.test/v1',
+      configSource: { uri: 'https://git.example.test/monitor' },
+      tracePolicy: { follow: 'all' },
+    },
+    monitoredProcess: {
+      hostID: 'https://host.example.test',
+      type: 'https://build.example.test/v1',
+      event: 'build',
+    },
+    monitorLog: {
+      process: [{ pid: 1 }],
+      network: [{ host: 'registry.example.test' }],
+      fileAccess: [{ uri: 'file:///src/a', digest: { sha256: 'b'.repeat(64) } }],
+    },
+    metadata: { buildStartedOn: at, buildFinishedOn: at },
+  },
   run: {
     ...{ project: 'shop', service: 'orders', runId: 'run_1', attempt: 1 },
     ...{ repository: 'https://git.example.test/orders', ref: 'refs/heads/main', commit },
@@ -90,6 +147,23 @@ export const examples: Predicates = {
     ...{ ...place, revision: 3, ociRepository: 'shop/orders', promotionId: 'prm_1', reason: 'promotion', at },
     verdict: someDigest,
     spec: { target: { type: 'process', port: 8080 } },
+  },
+  revocations: {
+    ...{ installation: 'example', sequence: 2, issuedAt: at, nextUpdate: later },
+    entries: [
+      revocation('rev_1', { kind: 'digest', digest: someDigest }),
+      revocation('rev_2', { kind: 'builder', builder: 'https://sallyport.example.test/builder' }),
+      revocation('rev_3', { kind: 'certificate', fingerprint: 'ab'.repeat(32) }),
+      {
+        ...revocation('rev_4', { kind: 'serial', serial: '1f', issuerKey: 'cd'.repeat(32) }),
+        from: { at, logIndex: 7 },
+      },
+      revocation('rev_5', {
+        ...{ kind: 'identity', subject: 'https://git.example.test/orders//ci.yaml@refs/heads/main' },
+        issuer: 'https://issuer.example.test',
+      }),
+      { ...base('rev_6'), restores: 'rev_2', from: { at, logIndex: 9 } },
+    ],
   },
 };
 

@@ -10,7 +10,10 @@ import { parsePlaceUri, placeUri } from './verdict.ts';
 // The keys of `examples` are the names of the predicates by its type.
 const names = Object.keys(examples) as PredicateName[];
 /** Standards that tell readers to pass over what they do not know. */
-const openToMore = new Set<PredicateName>(['provenance', 'verdict', 'cyclonedx', 'testResult']);
+const openToMore = new Set<PredicateName>([
+  ...(['provenance', 'verdict', 'cyclonedx', 'testResult', 'spdx', 'spdx2', 'spdx3'] as const),
+  ...(['vulns', 'release', 'runtimeTrace'] as const),
+]);
 
 /** All copies of a document with one member, at any depth, replaced by something of another type, with its path. */
 function mutations(value: unknown, path = ''): [path: string, changed: unknown][] {
@@ -31,7 +34,7 @@ function mutations(value: unknown, path = ''): [path: string, changed: unknown][
 
 /** What is free-form by intent: parameters of any builder, isolation as probed, target as declared, the rest of an SBOM. */
 const freeForm =
-  /^(provenance\.buildDefinition\.externalParameters|run\.steps\.0\.isolation|desiredState\.spec|cyclonedx\.version)(\.|$)/;
+  /^(provenance\.buildDefinition\.externalParameters|run\.steps\.0\.isolation|desiredState\.spec|cyclonedx\.version|vulns\.scanner\.result\.0\.annotations\.0\.package|runtimeTrace\.(monitor\.tracePolicy\.follow|monitorLog\.(process|network)\.0\.\w+))(\.|$)/;
 
 function accepts(name: PredicateName, predicate: unknown): boolean {
   try {
@@ -78,6 +81,32 @@ describe('readPredicate', () => {
       expect(accepts('approval', { ...examples.approval, at })).toBe(false);
     },
   );
+});
+
+describe('predicates that others submit', () => {
+  it.each<[PredicateName, unknown]>([
+    ['release', { purl: 'pkg:npm/@angular/http' }],
+    ['release', { purl: 'npm:http@1' }],
+    ['release', { purl: 'pkg:pypi/urllib3@' }],
+    ['spdx2', { ...examples.spdx2, spdxVersion: 'SPDX-3.0' }],
+    ['spdx2', { ...examples.spdx2, documentNamespace: 'https://git.example.test/#part' }],
+    ['spdx2', { ...examples.spdx2, packages: [{ SPDXID: 'a', name: 'a', downloadLocation: 'NONE' }] }],
+    ['spdx3', { ...examples.spdx3, '@context': 'https://other.example.test/spdx-context.jsonld' }],
+    ['spdx3', { ...examples.spdx3, '@graph': [] }],
+    ['spdx3', { ...examples.spdx3, '@graph': [...examples.spdx3['@graph'], ...examples.spdx3['@graph']] }],
+    ['spdx', { ...examples.spdx3, '@context': 3 }],
+    ['vulns', { ...examples.vulns, scanner: { ...examples.vulns.scanner, result: undefined } }],
+    ['vulns', { ...examples.vulns, scanner: { ...examples.vulns.scanner, db: {} } }],
+    ['runtimeTrace', { ...examples.runtimeTrace, monitorLog: {} }],
+  ])('are refused: %s %j', (name, predicate) => {
+    expect(accepts(name, predicate)).toBe(false);
+  });
+
+  it('are read with members nobody here knows, and SPDX in either version under the plain type', () => {
+    for (const name of openToMore) expect(accepts(name, { ...examples[name], 'x-more': [1] })).toBe(true);
+    expect(readPredicate('spdx', examples.spdx3)).toEqual(examples.spdx3);
+    expect(readPredicate('release', { purl: 'pkg:pypi/urllib3@2.1.0' }).purl).toBe('pkg:pypi/urllib3@2.1.0');
+  });
 });
 
 describe('readBuildParameters', () => {

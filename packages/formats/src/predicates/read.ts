@@ -20,6 +20,20 @@ import {
   deploymentShape,
   desiredStateShape,
 } from './release-evidence.ts';
+import { type Revocations, revocationsShape } from './revocations.ts';
+import {
+  type ReleaseOfPackage,
+  type RuntimeTrace,
+  releaseShape,
+  runtimeTraceShape,
+  type Spdx2,
+  type Spdx3,
+  spdx2Shape,
+  spdx3Shape,
+  spdxShape,
+  type Vulns,
+  vulnsShape,
+} from './submitted.ts';
 import { predicateTypes } from './types.ts';
 import { type Verdict, verdictShape } from './verdict.ts';
 
@@ -29,12 +43,19 @@ export interface Predicates {
   readonly verdict: Verdict;
   readonly cyclonedx: CycloneDx;
   readonly testResult: TestResult;
+  readonly spdx: Spdx2 | Spdx3;
+  readonly spdx2: Spdx2;
+  readonly spdx3: Spdx3;
+  readonly vulns: Vulns;
+  readonly release: ReleaseOfPackage;
+  readonly runtimeTrace: RuntimeTrace;
   readonly run: Run;
   readonly dependencies: Dependencies;
   readonly source: Source;
   readonly approval: Approval;
   readonly deployment: Deployment;
   readonly desiredState: DesiredStatement;
+  readonly revocations: Revocations;
 }
 
 export type PredicateName = keyof Predicates;
@@ -44,12 +65,19 @@ const shapes: { readonly [N in PredicateName]: Shape<Predicates[N]> } = {
   verdict: verdictShape,
   cyclonedx: cycloneDxShape,
   testResult: testResultShape,
+  spdx: spdxShape,
+  spdx2: spdx2Shape,
+  spdx3: spdx3Shape,
+  vulns: vulnsShape,
+  release: releaseShape,
+  runtimeTrace: runtimeTraceShape,
   run: runShape,
   dependencies: dependenciesShape,
   source: sourceShape,
   approval: approvalShape,
   deployment: deploymentShape,
   desiredState: desiredStateShape,
+  revocations: revocationsShape,
 };
 
 // The keys of `predicateTypes` are those of `Predicates`: `shapes` would not compile otherwise.
