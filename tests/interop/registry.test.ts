@@ -1,68 +1,33 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { Fault, writeTar } from '@sallyport/formats';
+import { writeTar } from '@sallyport/formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createHttp, type HttpServer } from '../../packages/server/src/platform/index.ts';
-import { openTestRegistry } from '../../packages/server/src/registry/registry.fixture.ts';
-import { registryRoutes } from '../../packages/server/src/registry/routes.ts';
-import { countingIds, person, silentLog } from '../../packages/server/test-support/fakes.ts';
+import { isThere, openRegistryServer, password } from './registry-server.fixture.ts';
 
 /**
  * The registry against go-containerregistry's `crane`, which knows nothing of us. Set CRANE to its path, or have it in
  * PATH; without it the test is skipped and says so.
  */
 const crane = process.env['CRANE'] ?? 'crane';
-const run = promisify(execFile);
-const found = await run(crane, ['version']).then(
-  () => true,
-  () => false,
+const found = await isThere(
+  crane,
+  ['version'],
+  'go install github.com/google/go-containerregistry/cmd/crane@latest',
 );
-if (!found)
-  console.warn(
-    'skipped: crane is not installed (go install github.com/google/go-containerregistry/cmd/crane@latest)',
-  );
 
 describe.skipIf(!found)('crane', () => {
-  let test: Awaited<ReturnType<typeof openTestRegistry>>;
-  let http: HttpServer;
+  let server: Awaited<ReturnType<typeof openRegistryServer>>;
   let host: string;
   let directory: string;
 
   beforeAll(async () => {
-    test = await openTestRegistry();
-    directory = await mkdtemp(join(tmpdir(), 'sallyport-crane-'));
-    const authorize = async (): Promise<void> => undefined;
-    http = await createHttp({
-      authenticate: async (token) => {
-        if (token !== 'sp_test') throw new Fault('unauthenticated', 'identity.token_refused', 'no');
-        return person('ann');
-      },
-      authorize,
-      log: silentLog,
-      ids: countingIds(),
-      config: { host: '127.0.0.1', port: 0, version: 'test', graceSeconds: 1, maxConnections: 100 },
-      health: {},
-    });
-    registryRoutes(test.registry, { authorize })(http);
-    host = `127.0.0.1:${(await http.listen()).port}`;
+    server = await openRegistryServer('crane');
+    ({ host, directory } = server);
   });
-  afterAll(async () => {
-    await http.stop();
-    await test.close();
-    await rm(directory, { recursive: true });
-  });
+  afterAll(() => server.close());
 
-  async function call(...args: string[]): Promise<string> {
-    const { stdout } = await run(crane, args, {
-      env: { PATH: process.env['PATH'], HOME: directory, DOCKER_CONFIG: directory },
-      maxBuffer: 64 * 1024 * 1024,
-    });
-    return stdout.trim();
-  }
+  const call = (...args: string[]): Promise<string> => server.run(crane, args);
   async function layer(name: string): Promise<string> {
     const file = join(directory, `${name}.tar`);
     const content = new Uint8Array(randomBytes(3_000_000));
@@ -78,7 +43,7 @@ describe.skipIf(!found)('crane', () => {
   });
 
   it('logs in, pushes, lists, validates and pulls back the same image', async () => {
-    await call('auth', 'login', host, '-u', 'any', '-p', 'sp_test');
+    await call('auth', 'login', host, '-u', 'any', '-p', password);
     await call('append', '-f', await layer('one'), '-t', `${host}/shop/app:v1`);
 
     expect(await call('ls', `${host}/shop/app`)).toBe('v1');

@@ -1,4 +1,5 @@
-import { type Digest, Fault, parseDigest } from '@sallyport/formats';
+import { Fault } from '@sallyport/formats';
+import { type ContentDigest, checkDigest } from './content-digest.ts';
 
 /** OCI distribution 1.1, "Pulling manifests": the grammars of repository names and tags. */
 const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
@@ -15,29 +16,19 @@ export function checkRepository(text: string): string {
   return text;
 }
 
-/** A digest we can verify: SHA-256 only, because a digest that is taken on trust is none. */
-export function checkDigest(text: string): Digest {
-  try {
-    return parseDigest(text);
-  } catch (cause) {
-    throw new Fault(
-      'invalid',
-      'registry.digest_invalid',
-      `expected sha256 and 64 lower case hexadecimal digits, got "${text.slice(0, 100)}"`,
-      { cause },
-    );
-  }
-}
-
-export type Reference = { readonly tag: string } | { readonly digest: Digest };
+export type Reference = { readonly tag: string } | { readonly digest: ContentDigest };
 
 export function parseReference(text: string): Reference {
   if (text.includes(':')) return { digest: checkDigest(text) };
+  return { tag: checkTag(text) };
+}
+
+export function checkTag(text: string): string {
   if (!tagPattern.test(text))
     throw new Fault(
       'invalid',
       'registry.tag_invalid',
       `expected a tag or a digest, got "${text.slice(0, 100)}"`,
     );
-  return { tag: text };
+  return text;
 }

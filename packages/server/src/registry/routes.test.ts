@@ -212,6 +212,62 @@ describe('uploads', () => {
       expect((await mount(digest, from)).status).toBe(202);
     expect((await call('GET', `/v2/bob/own/blobs/${closed}`, { as: 'bob' })).status).toBe(404);
   });
+
+  it('are mounted without a source from wherever the caller may read, and from nowhere else', async () => {
+    const open = await push('shop/app', utf8('open to all who read'));
+    const closed = await push('shop/closed', utf8('closed to most'));
+    const mount = (digest: string) =>
+      call('POST', `/v2/bob/any/blobs/uploads/?mount=${digest}`, { as: 'bob' });
+
+    expect((await mount(open)).status).toBe(201);
+    expect((await call('GET', `/v2/bob/any/blobs/${open}`, { as: 'bob' })).text).toBe('open to all who read');
+    expect((await mount(closed)).status).toBe(202);
+    expect((await mount(digestOf(utf8('nobody has it')))).status).toBe(202);
+    expect((await call('GET', `/v2/bob/any/blobs/${closed}`, { as: 'bob' })).status).toBe(404);
+  });
+});
+
+describe('SHA-512', () => {
+  const sha512Of = (bytes: Uint8Array): string =>
+    `sha512:${createHash('sha512').update(bytes).digest('hex')}`;
+
+  it('names blobs in every way of pushing, and manifests over them', async () => {
+    const bytes = utf8('named by the longer hash');
+    const digest = sha512Of(bytes);
+    const uploads = '/v2/shop/long/blobs/uploads/';
+    expect((await call('POST', `${uploads}?digest=${digest}`, { body: bytes })).status).toBe(201);
+    const start = await call('POST', `${uploads}?digest-algorithm=sha512`);
+    const again = await call('PUT', `${start.header('location')}?digest=${digest}`, { body: bytes });
+    expect([again.status, again.header('docker-content-digest')]).toEqual([201, digest]);
+    expect((await call('GET', `/v2/shop/long/blobs/${digest}`)).text).toBe('named by the longer hash');
+    expect((await call('GET', `/v2/shop/long/blobs/${digestOf(bytes)}`)).status).toBe(404);
+
+    const config = { ...descriptorOf(bytes, 'application/vnd.oci.image.config.v1+json'), digest };
+    const manifest = manifestOver([], bytes, { config });
+    const name = sha512Of(manifest);
+    const put = await call('PUT', `/v2/shop/long/manifests/${name}?tag=one&tag=two`, {
+      body: manifest,
+      headers: { 'content-type': ociManifest },
+    });
+    expect([put.status, put.header('oci-tag')]).toEqual([201, 'one, two']);
+    for (const reference of [name, 'one', 'two']) {
+      const got = await call('GET', `/v2/shop/long/manifests/${reference}`);
+      expect(got.header('docker-content-digest')).toBe(name);
+      expect(sha512Of(got.bytes)).toBe(name);
+    }
+  });
+
+  it('is verified like the other', async () => {
+    const uploads = '/v2/shop/long/blobs/uploads/';
+    const other = await call('POST', `${uploads}?digest=${sha512Of(utf8('this'))}`, { body: utf8('that') });
+    expect([other.status, other.error()]).toEqual([400, 'DIGEST_INVALID']);
+    await push('shop/long', utf8('{}'));
+    const manifest = await call('PUT', `/v2/shop/long/manifests/${sha512Of(utf8('this'))}`, {
+      body: manifestOver([], utf8('{}')),
+      headers: { 'content-type': ociManifest },
+    });
+    expect([manifest.status, manifest.error()]).toEqual([400, 'DIGEST_INVALID']);
+  });
 });
 
 describe('reading', () => {
@@ -311,6 +367,8 @@ describe('manifests', () => {
 
     const all = await call('GET', `/v2/shop/ref/referrers/${subject.digest}`);
     expect(all.header('oci-filters-applied')).toBeNull();
+    // Whole: clients compare it without reading parameters.
+    expect(all.header('content-type')).toBe('application/vnd.oci.image.index.v1+json');
     expect(JSON.parse(all.text)).toEqual({
       schemaVersion: 2,
       mediaType: 'application/vnd.oci.image.index.v1+json',
@@ -331,6 +389,43 @@ describe('manifests', () => {
     expect(
       JSON.parse((await call('GET', `/v2/shop/new/referrers/${subject.digest}`)).text).manifests,
     ).toEqual([]);
+  });
+
+  it('take many tags at once, all or none', async () => {
+    const first = await pushManifest('shop/many', 'v1');
+    const digest = digestOf(manifestOver([], config, { annotations: { n: '2' } }));
+    const tagged = (...tags: string[]) =>
+      pushManifest('shop/many', `${digest}?${tags.map((tag) => `tag=${tag}`).join('&')}`, {
+        annotations: { n: '2' },
+      });
+
+    expect((await tagged('v2', 'v1')).error()).toBe('DENIED');
+    expect((await call('GET', '/v2/shop/many/manifests/v2')).status).toBe(404);
+    expect((await tagged('v2', 'no/tag')).error()).toBe('MANIFEST_INVALID');
+    expect((await tagged(...Array.from({ length: 51 }, (_, n) => `t${n}`))).status).toBe(414);
+    expect((await tagged('v2', 'v3')).header('oci-tag')).toBe('v2, v3');
+    expect((await call('GET', '/v2/shop/many/manifests/v1')).header('docker-content-digest')).toBe(
+      first.digest,
+    );
+  });
+
+  it('may name a layer that only its maker hands out, and no other that is absent', async () => {
+    const layer = (mediaType: string, digest: string = digestOf(utf8('elsewhere'))) => ({
+      layers: [{ mediaType, digest, size: 9, urls: ['https://example.com/layer'] }],
+    });
+    const foreign = 'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip';
+    expect((await pushManifest('shop/foreign', 'v1', layer(foreign))).status).toBe(201);
+    const usual = await pushManifest(
+      'shop/foreign',
+      'v2',
+      layer('application/vnd.oci.image.layer.v1.tar+gzip'),
+    );
+    expect(usual.error()).toBe('MANIFEST_BLOB_UNKNOWN');
+    // Where it is there, its size has to be right all the same.
+    const there = await push('shop/foreign', utf8('is here'));
+    expect((await pushManifest('shop/foreign', 'v3', layer(foreign, there))).error()).toBe(
+      'MANIFEST_INVALID',
+    );
   });
 
   it('list tags in pages', async () => {

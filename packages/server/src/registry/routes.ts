@@ -2,7 +2,7 @@ import { Fault, isFault } from '@sallyport/formats';
 import type { Authorize, Capability, Routes } from '#platform';
 import { maxBlobBytes } from './blobs/blobs.ts';
 import { continueUpload, readBlob, startUpload } from './http/blob-routes.ts';
-import { type Call, drain, singleQuery, unbroken } from './http/call.ts';
+import { type Call, drain, singleQuery, tagsOf, unbroken } from './http/call.ts';
 import { dockerStatus, renderDockerError } from './http/docker-error.ts';
 import { manifest, referrers, tags } from './http/manifest-routes.ts';
 import { parseTarget } from './http/path.ts';
@@ -67,6 +67,7 @@ export function registryRoutes(registry: Registry, deps: { readonly authorize: A
               actor,
               headers,
               query: singleQuery(request.query),
+              tags: tagsOf(request.query),
               body,
               reply,
               notAllowed,

@@ -1,6 +1,7 @@
-import { type Digest, digestOf, Fault } from '@sallyport/formats';
+import { Fault } from '@sallyport/formats';
 import type { Actor, Clock, Db, Ids } from '#platform';
 import { systemActor } from '#platform';
+import { type ContentDigest, contentDigestOf } from '../content-digest.ts';
 import { checkRepository } from '../names.ts';
 import type { BlobFiles } from './files.ts';
 import { blobStore } from './store.pg.ts';
@@ -9,7 +10,7 @@ import type { Blob, Upload } from './store.ts';
 export type Body = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 export interface OpenBlob {
-  readonly digest: Digest;
+  readonly digest: ContentDigest;
   readonly sizeBytes: number;
   /** The bytes from `start` to `end`, both inclusive; all of them when absent. */
   stream(start?: number, end?: number): AsyncIterable<Uint8Array>;
@@ -22,16 +23,20 @@ export interface Blobs {
   /** Adds `body` at `start` (at the end when absent); what arrived survives a broken connection and a crash. */
   append(actor: Actor, repository: string, id: string, body: Body, start?: number): Promise<Upload>;
   /** Verifies the digest, stores and links the blob. A wrong digest drops the upload. */
-  finishUpload(actor: Actor, repository: string, id: string, digest: Digest): Promise<Blob>;
+  finishUpload(actor: Actor, repository: string, id: string, digest: ContentDigest): Promise<Blob>;
   cancelUpload(actor: Actor, repository: string, id: string): Promise<void>;
   /** Links a blob that `from` has; false when it has not. That the caller may read `from` was checked before. */
-  mount(repository: string, from: string, digest: Digest): Promise<boolean>;
+  mount(repository: string, from: string, digest: ContentDigest): Promise<boolean>;
+  /** At most 20 repositories that have the blob, for a mount that names none. Whether the caller may read them is theirs to ask. */
+  repositoriesWith(digest: ContentDigest): Promise<readonly string[]>;
   putBlob(repository: string, bytes: Uint8Array): Promise<Blob>;
-  openBlob(repository: string, digest: Digest): Promise<OpenBlob>;
+  openBlob(repository: string, digest: ContentDigest): Promise<OpenBlob>;
   /** Takes the blob out of the repository, unless a manifest there refers to it. */
-  deleteBlob(repository: string, digest: Digest): Promise<void>;
+  deleteBlob(repository: string, digest: ContentDigest): Promise<void>;
 }
 
+/** Each costs a decision of the policies. */
+const maxMountSources = 20;
 export const maxBlobBytes = 10 * 1024 * 1024 * 1024;
 
 export function createBlobs(deps: {
@@ -73,7 +78,7 @@ export function createBlobs(deps: {
     return { ...upload, offsetBytes: durable };
   }
 
-  async function finish(upload: Upload, digest: Digest): Promise<Blob> {
+  async function finish(upload: Upload, digest: ContentDigest): Promise<Blob> {
     let file: string;
     try {
       file = await files.seal(upload.id, upload.offsetBytes, digest, clock.now());
@@ -149,10 +154,12 @@ export function createBlobs(deps: {
       });
     },
 
+    repositoriesWith: (digest) => db.read((tx) => blobStore.linkedIn(tx, digest, maxMountSources)),
+
     async putBlob(repository, bytes) {
       const upload = await startUpload(systemActor, repository);
       try {
-        return await finish(await append(upload, [bytes]), digestOf(bytes));
+        return await finish(await append(upload, [bytes]), contentDigestOf('sha256', bytes));
       } catch (error) {
         await drop(upload.id).catch(() => undefined);
         throw error;
@@ -185,7 +192,7 @@ function unknownUpload(): Fault {
   });
 }
 
-function unknownBlob(digest: Digest): Fault {
+function unknownBlob(digest: ContentDigest): Fault {
   return new Fault(
     'not_found',
     'registry.blob_unknown',

@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type Digest, digestFromHash, digestHex, Fault } from '@sallyport/formats';
+import { dirname, join } from 'node:path';
+import { Fault } from '@sallyport/formats';
+import {
+  type Algorithm,
+  algorithmOf,
+  type ContentDigest,
+  contentDigestFrom,
+  hexOf,
+} from '../content-digest.ts';
 
 /** The calls this context makes on a file system; a test gives one that fails where it wants. */
 export interface FileSystem {
@@ -16,7 +23,7 @@ export interface FileSystem {
 export const nodeFileSystem: FileSystem = { open, rename, unlink, stat, mkdir, readdir };
 
 /**
- * Blobs as files: `uploads/<id>` while they arrive, `blobs/sha256/<two digits>/<digest>.<upload id>` once verified.
+ * Blobs as files: `uploads/<id>` while they arrive, `blobs/<algorithm>/<two digits>/<digest>.<upload id>` once verified.
  * A file appears under `blobs` only by rename, after its bytes were hashed and synced; a crash at any line leaves at
  * most an upload that can be resumed or a file that no row names, which garbage collection removes.
  */
@@ -34,7 +41,7 @@ export interface BlobFiles {
     onDurable: (end: number) => Promise<void>,
   ): Promise<number>;
   /** Verifies the upload's content and moves it in place; the name of the file. */
-  seal(id: string, offset: number, digest: Digest, at: Date): Promise<string>;
+  seal(id: string, offset: number, digest: ContentDigest, at: Date): Promise<string>;
   exists(file: string, sizeBytes: number): Promise<boolean>;
   read(file: string, start: number, end: number): AsyncIterable<Uint8Array>;
   discardUpload(id: string): Promise<void>;
@@ -45,14 +52,15 @@ export interface BlobFiles {
 
 const durableEveryBytes = 32 * 1024 * 1024;
 const readBytes = 256 * 1024;
-/** Running hashes of uploads in progress; lost on restart, then the file is read again. */
+/** Running SHA-256 of uploads in progress; lost on restart and of no use for SHA-512, then the file is read again. */
 const maxRunningHashes = 1000;
-const filePattern = /^[0-9a-f]{64}\.[a-z0-9_-]{1,80}$/;
+const filePattern = /^(?:[0-9a-f]{64}|[0-9a-f]{128})\.[a-z0-9_-]{1,80}$/;
+const algorithms: readonly Algorithm[] = ['sha256', 'sha512'];
 
 export function createBlobFiles(deps: { readonly root: string; readonly fs: FileSystem }): BlobFiles {
   const { root, fs } = deps;
   const uploads = join(root, 'uploads');
-  const blobs = join(root, 'blobs', 'sha256');
+  const blobs = join(root, 'blobs');
   const running = new Map<string, { readonly hash: ReturnType<typeof createHash>; readonly end: number }>();
 
   const uploadPath = (id: string): string => join(uploads, checkFileId(id));
@@ -60,13 +68,18 @@ export function createBlobFiles(deps: { readonly root: string; readonly fs: File
     // The name comes from a row; a forged one must not reach outside of the directory.
     if (!filePattern.test(file))
       throw new Fault('integrity', 'registry.row_invalid', 'expected the name of a blob file');
-    return join(blobs, file.slice(0, 2), file);
+    return join(blobs, file.indexOf('.') === 64 ? 'sha256' : 'sha512', file.slice(0, 2), file);
   };
 
-  async function hashOf(id: string, handle: FileHandle, end: number): Promise<ReturnType<typeof createHash>> {
+  async function hashOf(
+    id: string,
+    handle: FileHandle,
+    end: number,
+    algorithm: Algorithm,
+  ): Promise<ReturnType<typeof createHash>> {
     const known = running.get(id);
-    if (known !== undefined && known.end === end) return known.hash.copy();
-    const hash = createHash('sha256');
+    if (algorithm === 'sha256' && known !== undefined && known.end === end) return known.hash.copy();
+    const hash = createHash(algorithm);
     let read = 0;
     for await (const chunk of readRange(handle, 0, end - 1)) {
       hash.update(chunk);
@@ -88,8 +101,9 @@ export function createBlobFiles(deps: { readonly root: string; readonly fs: File
   return {
     async prepare() {
       await fs.mkdir(uploads, { recursive: true, mode: 0o700 });
-      await fs.mkdir(blobs, { recursive: true, mode: 0o700 });
-      await syncDirectory(join(root, 'blobs'));
+      for (const algorithm of algorithms)
+        await fs.mkdir(join(blobs, algorithm), { recursive: true, mode: 0o700 });
+      await syncDirectory(blobs);
       await syncDirectory(root);
     },
 
@@ -105,7 +119,7 @@ export function createBlobFiles(deps: { readonly root: string; readonly fs: File
       };
       try {
         await handle.truncate(offset);
-        const hash = await hashOf(id, handle, offset);
+        const hash = await hashOf(id, handle, offset, 'sha256');
         running.delete(id);
         try {
           for await (const chunk of body) {
@@ -139,13 +153,15 @@ export function createBlobFiles(deps: { readonly root: string; readonly fs: File
 
     async seal(id, offset, digest, at) {
       const from = uploadPath(id);
-      const file = `${digestHex(digest)}.${id}`;
-      const directory = join(blobs, file.slice(0, 2));
+      const algorithm = algorithmOf(digest);
+      const file = `${hexOf(digest)}.${id}`;
+      const directory = dirname(pathOf(file));
       try {
         const handle = await openUpload(fs, from, offset);
         try {
           await handle.truncate(offset);
-          const found = digestFromHash((await hashOf(id, handle, offset)).digest());
+          const hash = await hashOf(id, handle, offset, algorithm);
+          const found = contentDigestFrom(algorithm, hash.digest());
           if (found !== digest)
             throw new Fault(
               'invalid',
@@ -162,7 +178,7 @@ export function createBlobFiles(deps: { readonly root: string; readonly fs: File
         await fs.mkdir(directory, { recursive: true, mode: 0o700 });
         await fs.rename(from, pathOf(file));
         await syncDirectory(directory);
-        await syncDirectory(blobs);
+        await syncDirectory(dirname(directory));
       } catch (error) {
         // Collected or cancelled in this very moment.
         if (codeOf(error) === 'ENOENT') throw uploadLost();
@@ -205,18 +221,20 @@ export function createBlobFiles(deps: { readonly root: string; readonly fs: File
     remove: (file) => unlinkIfThere(fs, pathOf(file)),
 
     async *list() {
-      for (const directory of await fs.readdir(blobs)) {
-        const found: Array<{ file: string; sealedAt: Date }> = [];
-        for (const file of await fs.readdir(join(blobs, directory))) {
-          if (!filePattern.test(file) || !file.startsWith(directory)) continue;
-          try {
-            found.push({ file, sealedAt: (await fs.stat(pathOf(file))).mtime });
-          } catch (error) {
-            if (codeOf(error) !== 'ENOENT') throw asFault(error);
+      for (const algorithm of algorithms)
+        for (const directory of await fs.readdir(join(blobs, algorithm))) {
+          const found: Array<{ file: string; sealedAt: Date }> = [];
+          for (const file of await fs.readdir(join(blobs, algorithm, directory))) {
+            const path = join(blobs, algorithm, directory, file);
+            if (!filePattern.test(file) || pathOf(file) !== path) continue;
+            try {
+              found.push({ file, sealedAt: (await fs.stat(path)).mtime });
+            } catch (error) {
+              if (codeOf(error) !== 'ENOENT') throw asFault(error);
+            }
           }
+          yield found;
         }
-        yield found;
-      }
     },
   };
 }

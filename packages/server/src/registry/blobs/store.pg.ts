@@ -1,6 +1,6 @@
-import { type Digest, parseDigest } from '@sallyport/formats';
 import { sql } from 'kysely';
 import { tablesOf } from '#platform';
+import { checkDigest } from '../content-digest.ts';
 import type { Blob, BlobStore } from './store.ts';
 
 interface Tables {
@@ -113,6 +113,17 @@ export const blobStore: BlobStore = {
     return row === undefined ? undefined : toBlob(row);
   },
 
+  async linkedIn(tx, digest, limit) {
+    const rows = await tablesOf<Tables>(tx)
+      .selectFrom('registry_links')
+      .select('repository')
+      .where('digest', '=', digest)
+      .orderBy('repository')
+      .limit(limit)
+      .execute();
+    return rows.map((row) => row.repository);
+  },
+
   async touchLinks(tx, repository, digests, at) {
     if (digests.length === 0) return [];
     const tables = tablesOf<Tables>(tx);
@@ -203,6 +214,5 @@ const unreferenced = sql<boolean>`not exists (
 )`;
 
 function toBlob(row: { digest: string; size_bytes: number; file: string }): Blob {
-  const digest: Digest = parseDigest(row.digest);
-  return { digest, sizeBytes: row.size_bytes, file: row.file };
+  return { digest: checkDigest(row.digest), sizeBytes: row.size_bytes, file: row.file };
 }

@@ -1,5 +1,5 @@
-import type { Digest } from '@sallyport/formats';
 import type { Tx } from '#platform';
+import type { ContentDigest } from '../content-digest.ts';
 
 export interface Upload {
   readonly id: string;
@@ -10,7 +10,7 @@ export interface Upload {
 }
 
 export interface Blob {
-  readonly digest: Digest;
+  readonly digest: ContentDigest;
   readonly sizeBytes: number;
   readonly file: string;
 }
@@ -32,15 +32,17 @@ export interface BlobStore {
 
   /** Inserts the blob, or touches the row that is there; the row as it is now. */
   upsertBlob(tx: Tx, blob: Blob, at: Date): Promise<Blob>;
-  replaceFile(tx: Tx, digest: Digest, file: string): Promise<void>;
+  replaceFile(tx: Tx, digest: ContentDigest, file: string): Promise<void>;
   /** Links a blob that exists; false when there is no such blob. */
-  link(tx: Tx, repository: string, digest: Digest, at: Date): Promise<boolean>;
+  link(tx: Tx, repository: string, digest: ContentDigest, at: Date): Promise<boolean>;
   /** The blob, if the repository has a link to it. */
-  find(tx: Tx, repository: string, digest: Digest): Promise<Blob | undefined>;
+  find(tx: Tx, repository: string, digest: ContentDigest): Promise<Blob | undefined>;
+  /** Repositories that link the blob, in order of name. */
+  linkedIn(tx: Tx, digest: ContentDigest, limit: number): Promise<string[]>;
   /** Makes the links young again; the blobs that are linked. */
-  touchLinks(tx: Tx, repository: string, digests: readonly Digest[], at: Date): Promise<Blob[]>;
+  touchLinks(tx: Tx, repository: string, digests: readonly ContentDigest[], at: Date): Promise<Blob[]>;
   /** Removes a link no manifest of the repository refers to; false when one does. */
-  unlink(tx: Tx, repository: string, digest: Digest): Promise<boolean>;
+  unlink(tx: Tx, repository: string, digest: ContentDigest): Promise<boolean>;
 
   /** Deletes links older than `before` that no manifest of their repository refers to; how many. */
   deleteLooseLinks(tx: Tx, before: Date): Promise<number>;

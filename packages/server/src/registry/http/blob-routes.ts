@@ -1,7 +1,7 @@
-import type { Digest } from '@sallyport/formats';
 import { isFault } from '@sallyport/formats';
 import type { Actor, Authorize } from '#platform';
-import { checkDigest, checkRepository } from '../names.ts';
+import { type ContentDigest, checkDigest } from '../content-digest.ts';
+import { checkRepository } from '../names.ts';
 import type { Registry } from '../registry.ts';
 import type { Call } from './call.ts';
 import { parseChunkRange, parseRange } from './range.ts';
@@ -10,7 +10,7 @@ import { parseChunkRange, parseRange } from './range.ts';
 export async function readBlob(
   registry: Registry,
   repository: string,
-  digest: Digest,
+  digest: ContentDigest,
   call: Call,
 ): Promise<void> {
   const blob = await registry.openBlob(repository, digest);
@@ -38,10 +38,12 @@ export async function startUpload(
 ): Promise<void> {
   const { actor } = call;
   const { mount, from, digest } = call.query;
-  if (mount !== undefined && from !== undefined) {
+  if (mount !== undefined) {
     const wanted = checkDigest(mount);
-    if ((await mayRead(authorize, actor, from)) && (await registry.mount(repository, from, wanted)))
-      return await created(call, repository, 'blobs', wanted);
+    // Without `from` any repository will do (OCI distribution 1.1, "Mounting a blob from another repository").
+    for (const source of from === undefined ? await registry.repositoriesWith(wanted) : [from])
+      if ((await mayRead(authorize, actor, source)) && (await registry.mount(repository, source, wanted)))
+        return await created(call, repository, 'blobs', wanted);
   }
   const upload = await registry.startUpload(actor, repository);
   if (digest === undefined || mount !== undefined) return await accepted(call, 202, repository, upload.id, 0);
@@ -126,7 +128,7 @@ export async function created(
   call: Call,
   repository: string,
   what: 'blobs' | 'manifests',
-  digest: Digest,
+  digest: ContentDigest,
   more: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   await call.reply

@@ -6,6 +6,8 @@ export interface Call {
   readonly method: string;
   readonly actor: Actor;
   readonly query: Readonly<Record<string, string | undefined>>;
+  /** `tag` in the query: the one parameter that may stand there more than once. */
+  readonly tags: readonly string[];
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: AsyncIterable<Uint8Array>;
   readonly reply: StreamReply;
@@ -18,11 +20,17 @@ export function singleQuery(
 ): Readonly<Record<string, string | undefined>> {
   const single: Record<string, string | undefined> = Object.create(null);
   for (const [name, value] of Object.entries(query)) {
+    if (name === 'tag') continue;
     if (Array.isArray(value))
       throw new Fault('invalid', 'registry.query_invalid', `expected "${name.slice(0, 50)}" once`);
     single[name] = value;
   }
   return single;
+}
+
+export function tagsOf(query: Readonly<Record<string, string | string[] | undefined>>): readonly string[] {
+  const tags = query['tag'] ?? [];
+  return typeof tags === 'string' ? [tags] : tags;
 }
 
 /**

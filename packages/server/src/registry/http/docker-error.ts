@@ -6,6 +6,8 @@ const table: Readonly<Record<string, readonly [status: number, code: string]>> =
   'registry.name_invalid': [400, 'NAME_INVALID'],
   'registry.name_unknown': [404, 'NAME_UNKNOWN'],
   'registry.tag_invalid': [400, 'MANIFEST_INVALID'],
+  // OCI distribution 1.2, "Pushing Manifests with Tags".
+  'registry.tags_too_many': [414, 'MANIFEST_INVALID'],
   'registry.digest_invalid': [400, 'DIGEST_INVALID'],
   'registry.digest_mismatch': [400, 'DIGEST_INVALID'],
   'registry.size_invalid': [413, 'SIZE_INVALID'],

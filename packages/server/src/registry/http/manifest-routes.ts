@@ -1,4 +1,5 @@
-import { type Digest, Fault, parseDigest } from '@sallyport/formats';
+import { Fault, utf8 } from '@sallyport/formats';
+import { type ContentDigest, checkDigest } from '../content-digest.ts';
 import { maxManifestBytes } from '../manifests/manifest.ts';
 import { referrersIndex } from '../manifests/manifests.ts';
 import type { Registry } from '../registry.ts';
@@ -26,14 +27,12 @@ export async function manifest(
     case 'PUT': {
       const bytes = await collect(call.body);
       const mediaType = call.headers['content-type'] ?? '';
-      const put = await registry.putManifest(repository, bytes, mediaType, reference, call.actor);
-      return await created(
-        call,
-        repository,
-        'manifests',
-        put.digest,
-        put.subject === undefined ? {} : { 'oci-subject': put.subject },
-      );
+      const { actor, tags } = call;
+      const put = await registry.putManifest(repository, bytes, mediaType, reference, actor, tags);
+      return await created(call, repository, 'manifests', put.digest, {
+        ...(put.subject === undefined ? {} : { 'oci-subject': put.subject }),
+        ...(tags.length === 0 ? {} : { 'oci-tag': tags.join(', ') }),
+      });
     }
     case 'DELETE':
       await registry.deleteManifest(call.actor, repository, reference);
@@ -64,7 +63,7 @@ export async function tags(registry: Registry, repository: string, call: Call): 
 export async function referrers(
   registry: Registry,
   repository: string,
-  subject: Digest,
+  subject: ContentDigest,
   call: Call,
 ): Promise<void> {
   const artifactType = call.query['artifactType'];
@@ -72,7 +71,7 @@ export async function referrers(
   const found = await registry.referrers(repository, subject, {
     limit: maxPage + 1,
     ...(artifactType === undefined ? {} : { artifactType }),
-    ...(after === undefined ? {} : { after: parseDigest(after) }),
+    ...(after === undefined ? {} : { after: checkDigest(after) }),
   });
   const page = found.slice(0, maxPage);
   const last = found.length > maxPage ? page.at(-1) : undefined;
@@ -86,7 +85,8 @@ export async function referrers(
         ? {}
         : { link: `</v2/${repository}/referrers/${subject}?${query}${last.digest}>; rel="next"` }),
     })
-    .send(JSON.stringify(referrersIndex(page)));
+    // As bytes: a text would get a charset, and clients compare the media type whole.
+    .send(utf8(JSON.stringify(referrersIndex(page))));
 }
 
 function pageSize(text: string | undefined): number {

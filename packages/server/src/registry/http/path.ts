@@ -1,14 +1,15 @@
-import { type Digest, Fault } from '@sallyport/formats';
-import { checkDigest, checkRepository } from '../names.ts';
+import { Fault } from '@sallyport/formats';
+import { type ContentDigest, checkDigest } from '../content-digest.ts';
+import { checkRepository } from '../names.ts';
 
 /** What a path under `/v2/` means (OCI distribution 1.1, "Endpoints"). */
 export type Target =
-  | { readonly kind: 'blob'; readonly repository: string; readonly digest: Digest }
+  | { readonly kind: 'blob'; readonly repository: string; readonly digest: ContentDigest }
   | { readonly kind: 'uploads'; readonly repository: string }
   | { readonly kind: 'upload'; readonly repository: string; readonly id: string }
   | { readonly kind: 'manifest'; readonly repository: string; readonly reference: string }
   | { readonly kind: 'tags'; readonly repository: string }
-  | { readonly kind: 'referrers'; readonly repository: string; readonly digest: Digest };
+  | { readonly kind: 'referrers'; readonly repository: string; readonly digest: ContentDigest };
 
 /**
  * Reads the path behind `/v2/`. A repository may have a part named `blobs` or `manifests`, so the words are looked for

@@ -1,11 +1,12 @@
-import { type Digest, Fault, fromUtf8, parseDigest, parseStrictJson } from '@sallyport/formats';
+import { Fault, fromUtf8, parseStrictJson } from '@sallyport/formats';
+import { type ContentDigest, checkDigest } from '../content-digest.ts';
 
 /** What the registry has to know of a manifest to keep its promises; everything else in it is only bytes. */
 export interface Manifest {
   readonly mediaType: string;
   readonly blobs: readonly Descriptor[];
   readonly manifests: readonly Descriptor[];
-  readonly subject: Digest | undefined;
+  readonly subject: ContentDigest | undefined;
   /** OCI distribution 1.1, "Listing Referrers": the manifest's own, or else the media type of its config. */
   readonly artifactType: string | undefined;
   readonly annotations: Readonly<Record<string, string>>;
@@ -13,8 +14,10 @@ export interface Manifest {
 
 export interface Descriptor {
   readonly mediaType: string;
-  readonly digest: Digest;
+  readonly digest: ContentDigest;
   readonly sizeBytes: number;
+  /** A layer that only its maker may hand out: clients do not push it, and take it from elsewhere. */
+  readonly mayBeAbsent: boolean;
 }
 
 export const imageIndexType = 'application/vnd.oci.image.index.v1+json';
@@ -29,6 +32,9 @@ const indexTypes: ReadonlySet<string> = new Set([
 
 export const maxManifestBytes = 4 * 1024 * 1024;
 const maxDescriptors = 1000;
+/** OCI image-spec 1.1, "Non-Distributable Layers", and Docker's form of them. */
+const foreignLayerPattern =
+  /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.tar(?:\+gzip|\+zstd)?|docker\.image\.rootfs\.foreign\.diff\.tar(?:\.gzip)?)$/;
 const mediaTypePattern = /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/;
 
 /**
@@ -97,9 +103,12 @@ function descriptor(value: unknown, what: string): Descriptor {
   const digest = given.get('digest');
   if (typeof digest !== 'string') throw invalid(`expected a digest in ${what}`);
   try {
-    return { mediaType, sizeBytes, digest: parseDigest(digest) };
+    const mayBeAbsent = foreignLayerPattern.test(mediaType);
+    return { mediaType, sizeBytes, digest: checkDigest(digest), mayBeAbsent };
   } catch (cause) {
-    throw new Fault('invalid', 'registry.manifest_invalid', `expected a sha256 digest in ${what}`, { cause });
+    throw new Fault('invalid', 'registry.manifest_invalid', `expected a sha256 or sha512 digest in ${what}`, {
+      cause,
+    });
   }
 }
 

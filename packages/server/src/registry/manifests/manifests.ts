@@ -1,29 +1,31 @@
-import { type Digest, digestOf, Fault } from '@sallyport/formats';
+import { Fault } from '@sallyport/formats';
 import type { Actor, Audit, AuditedTable, Clock, Db, Json, Tx } from '#platform';
 import { systemActor } from '#platform';
 import { blobStore } from '../blobs/store.pg.ts';
-import { checkRepository, parseReference, type Reference } from '../names.ts';
+import { algorithmOf, type ContentDigest, contentDigestOf } from '../content-digest.ts';
+import { checkRepository, checkTag, parseReference, type Reference } from '../names.ts';
 import { imageIndexType, type Manifest, parseManifest } from './manifest.ts';
 import { manifestStore } from './store.pg.ts';
 import type { ManifestSummary, Referrer, StoredManifest, Tag } from './store.ts';
 
 export interface PutManifest {
-  readonly digest: Digest;
-  readonly subject: Digest | undefined;
+  readonly digest: ContentDigest;
+  readonly subject: ContentDigest | undefined;
 }
 
 export interface Manifests {
   /**
-   * Stores a manifest whose blobs and manifests are all in the repository, and sets the tag if one is given. The same
-   * bytes again are no change; a tag that names other bytes is refused (`registry.tag_immutable`), and then nothing
-   * is stored.
+   * Stores a manifest whose blobs and manifests are all in the repository, under the digest or tag that `reference`
+   * is, and sets `tags`, at most 50, as well. The same bytes again are no change; a tag that names other bytes is
+   * refused (`registry.tag_immutable`), and then nothing is stored.
    */
   putManifest(
     repository: string,
     bytes: Uint8Array,
     mediaType: string,
-    tag?: string,
+    reference?: string,
     actor?: Actor,
+    tags?: readonly string[],
   ): Promise<PutManifest>;
   /** By tag or digest; the bytes are hashed again before they leave. */
   getManifest(repository: string, reference: string): Promise<StoredManifest>;
@@ -32,8 +34,8 @@ export interface Manifests {
   /** All, or those of one artifact type, ordered by digest. Nobody knows of a subject: an empty list. */
   referrers(
     repository: string,
-    subject: Digest,
-    page?: { readonly artifactType?: string; readonly after?: Digest; readonly limit?: number },
+    subject: ContentDigest,
+    page?: { readonly artifactType?: string; readonly after?: ContentDigest; readonly limit?: number },
   ): Promise<readonly Referrer[]>;
   listTags(
     repository: string,
@@ -42,6 +44,7 @@ export interface Manifests {
 }
 
 const maxReferrers = 1000;
+const maxTagsAtOnce = 50;
 
 export function createManifests(deps: {
   readonly db: Db;
@@ -50,7 +53,7 @@ export function createManifests(deps: {
 }): Manifests {
   const { db, audit, clock } = deps;
 
-  async function resolve(tx: Tx, repository: string, reference: Reference): Promise<Digest> {
+  async function resolve(tx: Tx, repository: string, reference: Reference): Promise<ContentDigest> {
     if ('digest' in reference) return reference.digest;
     const digest = await manifestStore.findTag(tx, repository, reference.tag);
     if (digest === undefined) throw unknownManifest(reference.tag);
@@ -76,16 +79,25 @@ export function createManifests(deps: {
   }
 
   return {
-    async putManifest(repository, bytes, mediaType, tag, actor = systemActor) {
+    async putManifest(repository, bytes, mediaType, reference, actor = systemActor, tags = []) {
       checkRepository(repository);
       const manifest = parseManifest(bytes, mediaType);
-      const digest = digestOf(bytes);
-      const named = tag === undefined ? undefined : parseReference(tag);
-      if (named !== undefined && 'digest' in named && named.digest !== digest)
+      const named = reference === undefined ? undefined : parseReference(reference);
+      const wanted = named !== undefined && 'digest' in named ? named.digest : undefined;
+      const names = new Set(tags.map(checkTag));
+      if (named !== undefined && 'tag' in named) names.add(named.tag);
+      if (names.size > maxTagsAtOnce)
+        throw new Fault(
+          'invalid',
+          'registry.tags_too_many',
+          `expected at most ${maxTagsAtOnce} tags, got ${names.size}`,
+        );
+      const digest = contentDigestOf(wanted === undefined ? 'sha256' : algorithmOf(wanted), bytes);
+      if (wanted !== undefined && wanted !== digest)
         throw new Fault(
           'invalid',
           'registry.digest_mismatch',
-          `expected a manifest with digest ${named.digest}, got ${digest}`,
+          `expected a manifest with digest ${wanted}, got ${digest}`,
         );
       const stored: StoredManifest = {
         repository,
@@ -119,8 +131,8 @@ export function createManifests(deps: {
               `expected media type "${there?.mediaType ?? ''}" of the manifest that is there, got "${manifest.mediaType}"`,
             );
         }
-        if (named !== undefined && 'tag' in named)
-          await setTag(tx, actor, { repository, tag: named.tag, digest });
+        // In one order, so that two pushes with the same tags do not deadlock.
+        for (const name of [...names].sort()) await setTag(tx, actor, { repository, tag: name, digest });
       });
       return { digest, subject: manifest.subject };
     },
@@ -131,7 +143,7 @@ export function createManifests(deps: {
         manifestStore.find(tx, repository, await resolve(tx, repository, wanted)),
       );
       if (found === undefined) throw unknownManifest(reference);
-      if (digestOf(found.content) !== found.digest)
+      if (contentDigestOf(algorithmOf(found.digest), found.content) !== found.digest)
         throw new Fault(
           'integrity',
           'registry.manifest_altered',
@@ -186,7 +198,7 @@ export function createManifests(deps: {
 }
 
 /**
- * Everything a manifest names is there, with the size it says. The links are made young and the manifests held, so
+ * Everything a manifest names is there, with the size it says; layers that may not be distributed can be elsewhere. The links are made young and the manifests held, so
  * that neither garbage collection nor a deletion takes them away before this transaction ends.
  */
 async function assertComplete(tx: Tx, repository: string, manifest: Manifest, now: Date): Promise<void> {
@@ -201,12 +213,13 @@ async function assertComplete(tx: Tx, repository: string, manifest: Manifest, no
     repository,
     manifest.manifests.map((each) => each.digest),
   );
-  const sizes = new Map<Digest, number>([
+  const sizes = new Map<ContentDigest, number>([
     ...blobs.map((blob) => [blob.digest, blob.sizeBytes] as const),
     ...children,
   ]);
-  for (const { digest, sizeBytes } of [...manifest.blobs, ...manifest.manifests]) {
+  for (const { digest, sizeBytes, mayBeAbsent } of [...manifest.blobs, ...manifest.manifests]) {
     const found = sizes.get(digest);
+    if (found === undefined && mayBeAbsent) continue;
     if (found === undefined)
       throw new Fault(
         'not_found',
@@ -237,7 +250,7 @@ export function referrersIndex(referrers: readonly Referrer[]): Json {
   };
 }
 
-const manifestResource = (of: { repository: string; digest: Digest }): string =>
+const manifestResource = (of: { repository: string; digest: ContentDigest }): string =>
   `manifest/${of.repository}@${of.digest}`;
 const tagResource = (of: Tag): string => `tag/${of.repository}:${of.tag}`;
 const tagState = (of: Tag): Json => ({ repository: of.repository, tag: of.tag, digest: of.digest });

@@ -1,6 +1,7 @@
-import { type Digest, Fault, parseDigest } from '@sallyport/formats';
+import { Fault } from '@sallyport/formats';
 import { sql } from 'kysely';
 import { tablesOf } from '#platform';
+import { checkDigest } from '../content-digest.ts';
 import type { ManifestStore, Referrer, StoredManifest } from './store.ts';
 
 interface ManifestRow {
@@ -67,7 +68,7 @@ export const manifestStore: ManifestStore = {
       .orderBy('digest')
       .forShare()
       .execute();
-    return new Map(rows.map((row) => [parseDigest(row.digest), row.size]));
+    return new Map(rows.map((row) => [checkDigest(row.digest), row.size]));
   },
 
   async isReferred(tx, repository, digest) {
@@ -118,7 +119,7 @@ export const manifestStore: ManifestStore = {
     const rows = await query.execute();
     return rows.map(
       (row): Referrer => ({
-        digest: parseDigest(row.digest),
+        digest: checkDigest(row.digest),
         mediaType: row.media_type,
         artifactType: row.artifact_type ?? undefined,
         annotations: textMap(row.annotations),
@@ -135,10 +136,10 @@ export const manifestStore: ManifestStore = {
       .execute();
     return rows.map((row) => ({
       repository: row.repository,
-      digest: parseDigest(row.digest),
+      digest: checkDigest(row.digest),
       mediaType: row.media_type,
       sizeBytes: row.size,
-      subject: row.subject === null ? undefined : parseDigest(row.subject),
+      subject: row.subject === null ? undefined : checkDigest(row.subject),
       artifactType: row.artifact_type ?? undefined,
     }));
   },
@@ -168,7 +169,7 @@ export const manifestStore: ManifestStore = {
       .where('repository', '=', repository)
       .where('tag', '=', tag)
       .executeTakeFirst();
-    return row === undefined ? undefined : parseDigest(row.digest);
+    return row === undefined ? undefined : checkDigest(row.digest);
   },
 
   async deleteTags(tx, repository, which) {
@@ -179,7 +180,7 @@ export const manifestStore: ManifestStore = {
     )
       .returning(['repository', 'tag', 'digest'])
       .execute();
-    return rows.map((row) => ({ ...row, digest: parseDigest(row.digest) }));
+    return rows.map((row) => ({ ...row, digest: checkDigest(row.digest) }));
   },
 
   async listTags(tx, repository, after, limit) {
@@ -199,7 +200,7 @@ export const manifestStore: ManifestStore = {
       .selectFrom('registry_tags')
       .select(['repository', 'tag', 'digest'])
       .execute();
-    return rows.map((row) => ({ ...row, digest: parseDigest(row.digest) }));
+    return rows.map((row) => ({ ...row, digest: checkDigest(row.digest) }));
   },
 
   async exists(tx, repository) {
@@ -214,13 +215,12 @@ export const manifestStore: ManifestStore = {
 };
 
 function toManifest(row: ManifestRow): StoredManifest {
-  const digest: Digest = parseDigest(row.digest);
   return {
     repository: row.repository,
-    digest,
+    digest: checkDigest(row.digest),
     mediaType: row.media_type,
     content: new Uint8Array(row.content),
-    subject: row.subject === null ? undefined : parseDigest(row.subject),
+    subject: row.subject === null ? undefined : checkDigest(row.subject),
     artifactType: row.artifact_type ?? undefined,
     annotations: textMap(row.annotations),
   };
