@@ -163,7 +163,16 @@ export {
   tilePath,
   tileWidth,
 } from './tlog/tiles.ts';
-export { toSigstoreTrustedRoot } from './trust/sigstore.ts';
+export {
+  type SigstoreAuthority,
+  type SigstoreLog,
+  type SigstorePeriod,
+  type SigstoreService,
+  type SigstoreServices,
+  type SigstoreTrust,
+  toSigstoreSigningConfig,
+  toSigstoreTrustedRoot,
+} from './trust/sigstore.ts';
 export {
   parseTrustRoot,
   signTrustRoot,
@@ -172,6 +181,26 @@ export {
   type TrustRoot,
   trustRootMediaType,
 } from './trust/trust-root.ts';
+export { type TufKey, tufKey, tufKeyId } from './tuf/key.ts';
+export {
+  parseTuf,
+  requireSignatures,
+  type TufFile,
+  type TufMetadata,
+  type TufPayloads,
+  type TufRole,
+  type TufRoot,
+  tufRoles,
+  writeTuf,
+} from './tuf/metadata.ts';
+export {
+  type ReadTufFile,
+  tufTargetPath,
+  type VerifiedTuf,
+  verifyNextRoot,
+  verifyTuf,
+} from './tuf/repository.ts';
+export { type TufRootParts, tufRoot } from './tuf/root.ts';
 export { type BundleExpectations, type VerifiedBundle, verifyBundle } from './verify/bundle.ts';
 export {
   type DesiredExpectations,

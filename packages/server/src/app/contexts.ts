@@ -20,7 +20,7 @@ import {
 import { createRegistry, registryAudited, registryMigrations } from '#registry';
 import { createRelease, releaseAudited, releaseMigrations } from '#release';
 import { createSecrets, secretsAudited, secretsMigrations } from '#secrets';
-import { createSigning, signingAudited, signingMigrations } from '#signing';
+import { createSigning, createTrust, signingAudited, signingMigrations, trustAudited } from '#signing';
 import { type Sys, type Vault, vaultMigrations } from '#vault';
 import { createAttach } from './attach.ts';
 import { declaredConsumers } from './declared-consumers.ts';
@@ -95,6 +95,17 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
       },
     },
   });
+  const trust = createTrust({
+    db,
+    audit: ledger,
+    clock,
+    ledger,
+    installation: config.installation,
+    trustRoot: signing.trustRoot,
+    material: [],
+    targetsSigner: () => keyring.signer('tuf-targets'),
+    onlineSigner: () => keyring.signer('tuf-online'),
+  });
   const pipeline = createPipeline({
     db,
     audit: ledger,
@@ -130,6 +141,9 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
   jobs.every('signing.resume', 60, async () => {
     await signing.resume();
   });
+  jobs.every('signing.trust', 60, async () => {
+    await trust.renew();
+  });
   jobs.every('release.resume', 60, async () => {
     await release.resume();
   });
@@ -150,6 +164,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     ...secretsAudited(),
     ...registryAudited(),
     ...signingAudited(),
+    ...trustAudited(),
     ...pipelineAudited(),
     ...releaseAudited(),
   ];
@@ -180,6 +195,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     ledger,
     registry,
     signing,
+    trust,
     pipeline,
     release,
     audited: () => audited,

@@ -8,7 +8,7 @@ import type { Audit, AuditedTable, Clock, Db, Http, Routes } from '#platform';
 import { type Registry, registryRoutes } from '#registry';
 import { type Release, releaseRoutes } from '#release';
 import { type Secrets, secretsRoutes } from '#secrets';
-import { type Signing, signingRoutes } from '#signing';
+import { type Signing, signingRoutes, type Trust, trustRoutes } from '#signing';
 import { auditRoutes, inventoryRoutes, type Vault } from '#vault';
 import { agentRoutes } from './agents.ts';
 
@@ -24,6 +24,7 @@ export interface Contexts {
   readonly ledger: Ledger;
   readonly registry: Registry;
   readonly signing: Signing;
+  readonly trust: Trust;
   readonly pipeline: Pipeline;
   readonly release: Release;
   readonly audited: () => readonly AuditedTable[];
@@ -39,6 +40,7 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
   ledgerRoutes(ledger, audited)(http);
   registryRoutes(registry, identity)(http);
   signingRoutes(signing)(http);
+  trustRoutes(contexts.trust)(http);
   pipelineRoutes(pipeline)(http);
   releaseRoutes(release)(http);
   agentRoutes(contexts)(http);

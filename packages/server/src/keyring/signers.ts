@@ -12,13 +12,15 @@ import { keyringClosed } from './faults.ts';
 import type { Holder, SealedRecord } from './record.ts';
 import type { KeyringStore, StoredSigner } from './store.ts';
 
-export type SignerName = 'evidence' | 'log' | 'oidc';
+export type SignerName = 'evidence' | 'log' | 'oidc' | 'tuf-targets' | 'tuf-online';
 export type SignerAlgorithm = 'ecdsa-p256-sha256' | 'ed25519';
 
 const algorithms: Readonly<Record<SignerName, SignerAlgorithm>> = {
   evidence: 'ecdsa-p256-sha256',
   log: 'ed25519',
   oidc: 'ecdsa-p256-sha256',
+  'tuf-targets': 'ecdsa-p256-sha256',
+  'tuf-online': 'ecdsa-p256-sha256',
 };
 
 /** A private key that never leaves the keyring; signing is local and takes well under a millisecond. */

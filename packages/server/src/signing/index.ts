@@ -29,3 +29,5 @@ export {
   type VerdictRecord,
   verdictStatement,
 } from './statements/release.ts';
+export { trustRoutes } from './trust/routes.ts';
+export { createTrust, type Trust, trustAudited } from './trust/trust.ts';

@@ -1,4 +1,5 @@
 import type { Migration } from '#platform';
+import { trustMigration } from './trust/migrations.ts';
 
 export const signingMigrations: Migration[] = [
   {
@@ -42,4 +43,5 @@ export const signingMigrations: Migration[] = [
       );
     `,
   },
+  trustMigration,
 ];

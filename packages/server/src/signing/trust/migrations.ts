@@ -1,0 +1,16 @@
+import type { Migration } from '#platform';
+
+export const trustMigration: Migration = {
+  name: 'signing/0020-tuf',
+  sql: `
+    create table signing_tuf_files (
+      path text primary key,
+      role text not null,
+      version integer not null,
+      bytes bytea not null,
+      expires_at timestamptz,
+      written_at timestamptz not null
+    );
+    create unique index signing_tuf_files_version on signing_tuf_files (role, version) where role <> 'target';
+  `,
+};
