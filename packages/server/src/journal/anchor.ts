@@ -32,7 +32,8 @@ export async function readAnchor(path: string): Promise<Anchor | undefined> {
 
 /** Replaces the file as a whole: a crash leaves the one before, which asks for less. */
 export async function writeAnchor(path: string, { epoch, clock }: Anchor): Promise<void> {
-  const draft = `${path}.new`;
+  // Replicas that share the directory must not take each other's draft away.
+  const draft = `${path}.${process.pid}`;
   await writeFile(draft, JSON.stringify({ epoch, clock }), { mode: 0o600, flush: true });
   await rename(draft, path);
 }

@@ -74,8 +74,10 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
       })
     : tableReads(db, store);
   const committer = createCommitter({ db, store, state, stateHash, clock, random, findings, reads, alone });
+  // Before the state: replicas may share the directory, and while this one loads another may see, and write down, more.
+  const seen = await readAnchor(deps.anchorFile);
   await committer.load();
-  let anchor = await checkAnchor(deps, committer.moment.epoch);
+  let anchor = await checkAnchor(deps, seen, committer.moment.epoch);
   clock.atLeast(anchor?.clock ?? 0);
   warnOfSlowClock(deps, clock);
   if (alone) file = await openFile();
@@ -164,9 +166,11 @@ export async function openJournal(deps: Deps): Promise<OpenJournal> {
 }
 
 /** Refuses a database that is older than what this server has seen, unless it was accepted; that is recorded. */
-async function checkAnchor(deps: Deps, epoch: number): Promise<Anchor | undefined> {
-  const { anchorFile, acceptRestoredState, db, audit } = deps;
-  const anchor = await readAnchor(anchorFile);
+async function checkAnchor(
+  { anchorFile, acceptRestoredState, db, audit }: Deps,
+  anchor: Anchor | undefined,
+  epoch: number,
+): Promise<Anchor | undefined> {
   requireNotRolledBack(anchor, epoch, acceptRestoredState);
   if (anchor === undefined || epoch >= anchor.epoch) return anchor;
   await db.write((tx) =>

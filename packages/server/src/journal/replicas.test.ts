@@ -29,6 +29,32 @@ describe('replicas on one database', () => {
     expect([one.findings(), two.findings()]).toEqual([[], []]);
   });
 
+  it('start while the others go on, also with one directory for all', async () => {
+    const directory = `${world.directory}-shared`;
+    const { db } = world;
+    const one = await openReplica('shared', { directory });
+    // Whichever read of its start is the one after which the others move on.
+    for (let moves = 1; moves <= 6; moves += 1) {
+      let reads = 0;
+      const slow: Db = {
+        ...db,
+        async read(work) {
+          const result = await db.read(work);
+          reads += 1;
+          if (reads === moves) {
+            for (const text of ['1', '2', '3']) await put(one, 'a', text);
+            await one.archive();
+          }
+          return result;
+        },
+      };
+      const two = await openReplica('shared', { directory, db: slow });
+      await put(one, 'a', 'last');
+      expect(await get(two, 'a')).toBe('last');
+      await two.close();
+    }
+  });
+
   it('lose no increment and read nothing stale, by a check of the whole history', async () => {
     const replicas = [await openReplica('one'), await openReplica('two'), await openReplica('three')];
     const history: { readonly kind: 'add' | 'read'; begun: number; ended: number; value: number }[] = [];
