@@ -20,7 +20,15 @@ import {
 import { createRegistry, registryAudited, registryMigrations } from '#registry';
 import { createRelease, releaseAudited, releaseMigrations } from '#release';
 import { createSecrets, secretsAudited, secretsMigrations } from '#secrets';
-import { createSigning, createTrust, signingAudited, signingMigrations, trustAudited } from '#signing';
+import {
+  createAdmission,
+  createRekor,
+  createSigning,
+  createTrust,
+  signingAudited,
+  signingMigrations,
+  trustAudited,
+} from '#signing';
 import { type Sys, type Vault, vaultMigrations } from '#vault';
 import { createAttach } from './attach.ts';
 import { declaredConsumers } from './declared-consumers.ts';
@@ -95,6 +103,24 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
       },
     },
   });
+  const rekor = createRekor({
+    db,
+    clock,
+    ledger,
+    admission: createAdmission({
+      clock,
+      writers: config.rekorWriters,
+      entriesPerSecond: config.rekorEntriesPerSecond,
+      issuers: async () => [],
+    }),
+    log: {
+      origin: config.ledgerOrigin,
+      publicKeySpki: logSigner.publicKeySpki,
+      baseUrl: config.publicUrl,
+    },
+    trustRoot: signing.trustRoot,
+    signer: await keyring.signer('rekor'),
+  });
   const trust = createTrust({
     db,
     audit: ledger,
@@ -102,7 +128,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     ledger,
     installation: config.installation,
     trustRoot: signing.trustRoot,
-    material: [],
+    material: [rekor.material],
     targetsSigner: () => keyring.signer('tuf-targets'),
     onlineSigner: () => keyring.signer('tuf-online'),
   });
@@ -196,6 +222,8 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     registry,
     signing,
     trust,
+    rekor,
+    rekorWriters: config.rekorWriters,
     pipeline,
     release,
     audited: () => audited,

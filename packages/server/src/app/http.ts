@@ -8,7 +8,15 @@ import type { Audit, AuditedTable, Clock, Db, Http, Routes } from '#platform';
 import { type Registry, registryRoutes } from '#registry';
 import { type Release, releaseRoutes } from '#release';
 import { type Secrets, secretsRoutes } from '#secrets';
-import { type Signing, signingRoutes, type Trust, trustRoutes } from '#signing';
+import {
+  type Rekor,
+  type RekorWriters,
+  rekorRoutes,
+  type Signing,
+  signingRoutes,
+  type Trust,
+  trustRoutes,
+} from '#signing';
 import { auditRoutes, inventoryRoutes, type Vault } from '#vault';
 import { agentRoutes } from './agents.ts';
 
@@ -25,6 +33,8 @@ export interface Contexts {
   readonly registry: Registry;
   readonly signing: Signing;
   readonly trust: Trust;
+  readonly rekor: Rekor;
+  readonly rekorWriters: RekorWriters;
   readonly pipeline: Pipeline;
   readonly release: Release;
   readonly audited: () => readonly AuditedTable[];
@@ -41,6 +51,7 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
   registryRoutes(registry, identity)(http);
   signingRoutes(signing)(http);
   trustRoutes(contexts.trust)(http);
+  rekorRoutes(contexts.rekor, contexts.rekorWriters)(http);
   pipelineRoutes(pipeline)(http);
   releaseRoutes(release)(http);
   agentRoutes(contexts)(http);

@@ -12,7 +12,7 @@ import { keyringClosed } from './faults.ts';
 import type { Holder, SealedRecord } from './record.ts';
 import type { KeyringStore, StoredSigner } from './store.ts';
 
-export type SignerName = 'evidence' | 'log' | 'oidc' | 'tuf-targets' | 'tuf-online';
+export type SignerName = 'evidence' | 'log' | 'rekor' | 'oidc' | 'tuf-targets' | 'tuf-online';
 export type SignerAlgorithm = 'ecdsa-p256-sha256' | 'ed25519';
 
 const algorithms: Readonly<Record<SignerName, SignerAlgorithm>> = {
@@ -21,6 +21,7 @@ const algorithms: Readonly<Record<SignerName, SignerAlgorithm>> = {
   oidc: 'ecdsa-p256-sha256',
   'tuf-targets': 'ecdsa-p256-sha256',
   'tuf-online': 'ecdsa-p256-sha256',
+  rekor: 'ecdsa-p256-sha256',
 };
 
 /** A private key that never leaves the keyring; signing is local and takes well under a millisecond. */

@@ -9,7 +9,7 @@ import {
 import type { Audit, AuditedTable, Clock, Db, Ids, Json, Log, Tx } from '#platform';
 import { type EventEntry, readEntry, stateHashOf } from './events.ts';
 import { createHeads, type LedgerSigner } from './head.ts';
-import { createOutbox } from './outbox.ts';
+import { type AppendedEvidence, createOutbox } from './outbox.ts';
 import { createProofs, type LogProof } from './proofs.ts';
 import { createPump } from './pump.ts';
 import { createSequencer } from './sequencer.ts';
@@ -26,6 +26,13 @@ export interface EventPage {
   readonly next?: number;
 }
 
+/** An entry with its place. */
+export interface PlacedEntry {
+  readonly entryId: string;
+  readonly leafIndex: number;
+  readonly body: Uint8Array;
+}
+
 /** The append-only Merkle log of everything that happened, and of all evidence. */
 export interface Ledger extends Audit {
   /**
@@ -33,6 +40,10 @@ export interface Ledger extends Audit {
    * the same entry. At most 65535 bytes; what is larger is logged by its digest.
    */
   appendEvidence(tx: Tx, body: Uint8Array): Promise<string>;
+  /** Adds many leaves in one statement; says of each whether it is new to the log. */
+  appendAllEvidence(tx: Tx, bodies: readonly Uint8Array[]): Promise<readonly AppendedEvidence[]>;
+  /** An entry that has a place, by its id or by the place. */
+  findEntry(where: string | number): Promise<PlacedEntry | undefined>;
   /**
    * The proof that a committed entry is in the log, checked. Waits for its place, running a batch itself; concurrent
    * callers share batches. Must not be called inside a transaction.
@@ -110,6 +121,17 @@ export function createLedgerOn(store: LedgerStore, deps: LedgerDeps): Ledger {
       pump.nudge();
       return entryId;
     },
+    async appendAllEvidence(tx, bodies) {
+      const appended = await outbox.appendAllEvidence(tx, bodies);
+      pump.nudge();
+      return appended;
+    },
+    findEntry: (where) =>
+      db.read(async (tx) => {
+        if (typeof where === 'string') return (await store.findEntries(tx, [where]))[0];
+        const [entry] = await store.listEntries(tx, where, 1);
+        return entry?.leafIndex === where ? entry : undefined;
+      }),
     proofFor: (entryId) => proofs.proofFor(entryId),
     integrate,
     start: () => pump.start(),

@@ -21,6 +21,13 @@ export interface Outbox extends Audit {
    * entry, however often it is appended.
    */
   appendEvidence(tx: Tx, body: Uint8Array): Promise<string>;
+  /** The same for many bodies; `fresh` when the entry was neither pending nor in the log before. */
+  appendAllEvidence(tx: Tx, bodies: readonly Uint8Array[]): Promise<readonly AppendedEvidence[]>;
+}
+
+export interface AppendedEvidence {
+  readonly entryId: string;
+  readonly fresh: boolean;
 }
 
 export function createOutbox(
@@ -34,21 +41,48 @@ export function createOutbox(
       await store.insertPending(tx, { entryId, resource: event.resource, body, leafHash: leafHash(body) });
     },
     async appendEvidence(tx, body) {
-      if (body.length === 0 || body.length > maxEntryBytes) {
-        throw new Fault(
-          'invalid',
-          'ledger.evidence_size',
-          `expected evidence of 1 to ${maxEntryBytes} bytes, got ${body.length}`,
-          { hint: 'log the digest of what is larger' },
-        );
-      }
-      const entry = readEntry(body);
-      // Evidence that reads as an event would be taken for the state of a resource.
-      if (entry.kind !== 'evidence') {
-        throw new Fault('invalid', 'ledger.evidence_form', 'expected evidence, got the bytes of an event');
-      }
-      await store.insertPending(tx, { entryId: entry.id, resource: null, body, leafHash: leafHash(body) });
-      return entry.id;
+      const pending = pendingEvidence(body);
+      await store.insertPending(tx, pending);
+      return pending.entryId;
+    },
+    async appendAllEvidence(tx, bodies) {
+      // One row per id: a statement that meets its own row again would be refused.
+      const byId = new Map(bodies.map((body) => [evidenceId(body), body] as const));
+      const placed = new Set((await store.findEntries(tx, [...byId.keys()])).map(({ entryId }) => entryId));
+      const missing = [...byId].filter(([entryId]) => !placed.has(entryId));
+      const fresh = new Set(
+        await store.insertAllPending(
+          tx,
+          missing.map(([, body]) => pendingEvidence(body)),
+        ),
+      );
+      return bodies.map((body) => {
+        const entryId = evidenceId(body);
+        // The first of equal bodies is the new one.
+        return { entryId, fresh: fresh.delete(entryId) };
+      });
     },
   };
+}
+
+function pendingEvidence(body: Uint8Array): Parameters<LedgerStore['insertPending']>[1] {
+  const entryId = evidenceId(body);
+  return { entryId, resource: null, body, leafHash: leafHash(body) };
+}
+
+function evidenceId(body: Uint8Array): string {
+  if (body.length === 0 || body.length > maxEntryBytes) {
+    throw new Fault(
+      'invalid',
+      'ledger.evidence_size',
+      `expected evidence of 1 to ${maxEntryBytes} bytes, got ${body.length}`,
+      { hint: 'log the digest of what is larger' },
+    );
+  }
+  const entry = readEntry(body);
+  // Evidence that reads as an event would be taken for the state of a resource.
+  if (entry.kind !== 'evidence') {
+    throw new Fault('invalid', 'ledger.evidence_form', 'expected evidence, got the bytes of an event');
+  }
+  return entry.id;
 }

@@ -33,6 +33,23 @@ export const ledgerStore: LedgerStore = {
       .onConflict((conflict) => conflict.column('entry_id').doNothing())
       .execute();
   },
+  async insertAllPending(tx, entries) {
+    if (entries.length === 0) return [];
+    const rows = await tablesOf<Tables>(tx)
+      .insertInto('ledger_outbox')
+      .values(
+        entries.map((entry) => ({
+          entry_id: entry.entryId,
+          resource: entry.resource,
+          body: entry.body,
+          leaf_hash: entry.leafHash,
+        })),
+      )
+      .onConflict((conflict) => conflict.column('entry_id').doNothing())
+      .returning('entry_id')
+      .execute();
+    return rows.map((row) => row.entry_id);
+  },
   async hasPending(tx) {
     const row = await tablesOf<Tables>(tx)
       .selectFrom('ledger_outbox')

@@ -30,6 +30,11 @@ export interface StoredCheckpoint {
 export interface LedgerStore {
   /** Adds a pending entry; the same id a second time changes nothing. */
   insertPending(tx: Tx, entry: Omit<PendingEntry, 'seq' | 'refused'>): Promise<void>;
+  /** The same for many, in their order and in one statement; gives the ids that were not pending yet. */
+  insertAllPending(
+    tx: Tx,
+    entries: readonly Omit<PendingEntry, 'seq' | 'refused'>[],
+  ): Promise<readonly string[]>;
   hasPending(tx: Tx): Promise<boolean>;
   /** The oldest pending entries that are not refused, locked. */
   takePending(tx: Tx, limit: number): Promise<readonly PendingEntry[]>;

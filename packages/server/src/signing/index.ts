@@ -8,6 +8,9 @@ export type {
   Signing,
 } from './evidence.ts';
 export { signingMigrations } from './migrations.ts';
+export { createAdmission, type RekorWriters } from './rekor/admission.ts';
+export { createRekor, type Rekor } from './rekor/rekor.ts';
+export { rekorRoutes } from './rekor/routes.ts';
 export { signingRoutes } from './routes.ts';
 export { createSigning, type SigningDeps, signingAudited } from './signing.ts';
 export {

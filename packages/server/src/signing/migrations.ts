@@ -1,4 +1,5 @@
 import type { Migration } from '#platform';
+import { rekorMigration } from './rekor/migration.ts';
 import { trustMigration } from './trust/migrations.ts';
 
 export const signingMigrations: Migration[] = [
@@ -44,4 +45,5 @@ export const signingMigrations: Migration[] = [
     `,
   },
   trustMigration,
+  rekorMigration,
 ];

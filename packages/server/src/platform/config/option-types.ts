@@ -116,6 +116,10 @@ export const optionTypes = {
     expected: 'one of debug, info, warn, error, silent',
     parse: (text) => logLevels.find((level) => level === text),
   } satisfies OptionType<(typeof logLevels)[number]>,
+  rekorWriters: {
+    expected: 'certificates or authenticated',
+    parse: (text) => rekorWriters.find((writers) => writers === text),
+  } satisfies OptionType<(typeof rekorWriters)[number]>,
   buildPlatform: {
     expected: 'workstation or hosted',
     parse: (text) => buildPlatforms.find((platform) => platform === text),
@@ -160,6 +164,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && !value.includes('\0');
 }
 
+const rekorWriters = ['certificates', 'authenticated'] as const;
 const buildPlatforms = ['workstation', 'hosted'] as const;
 const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 

@@ -117,6 +117,16 @@ export const options = {
     default: 'sallyport.localhost',
     doc: 'Name of the ledger in its checkpoints; does not change later.',
   },
+  rekorWriters: {
+    type: 'rekorWriters',
+    default: 'certificates',
+    doc: "Who may log signatures with Rekor's APIs: whoever shows a valid certificate of this installation's authority (`certificates`), or whoever has a token (`authenticated`), which Sigstore's clients cannot send by themselves.",
+  },
+  rekorEntriesPerSecond: {
+    type: 'count',
+    default: '100',
+    doc: "How many entries one identity may log per second with Rekor's APIs; ten seconds' worth at once.",
+  },
   buildPlatform: {
     type: 'buildPlatform',
     default: 'workstation',
