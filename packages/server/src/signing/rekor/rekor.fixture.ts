@@ -3,7 +3,8 @@ import { der, sha256, toHex } from '@sallyport/formats';
 import { createLedger, type Ledger } from '#ledger';
 import type { Clock, Db } from '#platform';
 import { countingIds, silentLog } from '../../../test-support/fakes.ts';
-import { createSigning, type Signing } from '../signing.ts';
+import type { Signing } from '../evidence.ts';
+import { createSigning } from '../signing.ts';
 import { createAdmission, type RekorWriters } from './admission.ts';
 import { createRekor, type Rekor } from './rekor.ts';
 

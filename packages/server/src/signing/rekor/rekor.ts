@@ -14,7 +14,7 @@ import type { TrustMaterial } from '../trust/trust.ts';
 import type { Admission } from './admission.ts';
 import { createBatches } from './batches.ts';
 import type { LogEntry } from './entry.ts';
-import { createProfileV1, type ProfileV1, type PromiseSigner } from './profile-v1.ts';
+import { createProfileV1, type ProfileV1, type PromiseSigner } from './promised-profile.ts';
 import { rekorStore as store } from './store.pg.ts';
 import type { StoredPromise } from './store.ts';
 

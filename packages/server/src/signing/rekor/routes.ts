@@ -1,8 +1,8 @@
 import type { Routes } from '#platform';
 import type { RekorWriters } from './admission.ts';
+import { rekorV1Routes } from './promised-routes.ts';
 import type { Rekor } from './rekor.ts';
-import { rekorV1Routes } from './routes-v1.ts';
-import { rekorV2Routes } from './routes-v2.ts';
+import { rekorV2Routes } from './tiled-routes.ts';
 
 /** Both of Rekor's APIs. `writers` decides who may call what writes. */
 export function rekorRoutes(rekor: Rekor, writers: RekorWriters): Routes {

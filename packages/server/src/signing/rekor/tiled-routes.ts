@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { RenderFault, Routes, StreamReply } from '#platform';
 import type { RekorWriters } from './admission.ts';
 import type { Rekor } from './rekor.ts';
-import { CreateEntry, readRequestV2 } from './request-v2.ts';
+import { CreateEntry, readRequestV2 } from './tiled-request.ts';
 
 /** gRPC's codes, as its gateway puts them into JSON. */
 const grpcCodes: Readonly<Record<string, number>> = {

@@ -3,9 +3,9 @@ import { Type } from 'typebox';
 import type { RenderFault, Routes } from '#platform';
 import type { RekorWriters } from './admission.ts';
 import { pemOf } from './entry-key.ts';
+import { ProposedEntry, readRequestV1 } from './promised-request.ts';
 import type { LogEntryV1, Rekor } from './rekor.ts';
-import { ProposedEntry, readRequestV1 } from './request-v1.ts';
-import { accessOf } from './routes-v2.ts';
+import { accessOf } from './tiled-routes.ts';
 
 const closed = { additionalProperties: false } as const;
 const Index = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
