@@ -17,7 +17,7 @@ import {
   type Log,
   type Random,
 } from '#platform';
-import { createRegistry, registryAudited, registryMigrations } from '#registry';
+import { createAccessTokens, createRegistry, registryAudited, registryMigrations } from '#registry';
 import { createRelease, releaseAudited, releaseMigrations } from '#release';
 import { createSecrets, secretsAudited, secretsMigrations } from '#secrets';
 import {
@@ -194,6 +194,18 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     ...pipelineAudited(),
     ...releaseAudited(),
   ];
+  const systemCipher = await keyring.cipher('system');
+  const registryTokens = createAccessTokens({
+    seal: {
+      seal: (plaintext) => systemCipher.seal('registry/access-token', plaintext),
+      open: (sealed) => systemCipher.open('registry/access-token', sealed),
+    },
+    authenticate: identity.authenticate,
+    authorize: identity.authorize,
+    clock,
+    realm: `${config.publicUrl}/v2/token`,
+    service: config.installation,
+  });
   const http = await createHttp({
     authenticate: identity.authenticate,
     authorize: identity.authorize,
@@ -220,6 +232,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     secrets,
     ledger,
     registry,
+    registryTokens,
     signing,
     trust,
     rekor,

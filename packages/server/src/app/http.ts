@@ -5,7 +5,7 @@ import { type Keyring, keyringRoutes } from '#keyring';
 import { type Ledger, ledgerRoutes } from '#ledger';
 import { type Pipeline, pipelineRoutes } from '#pipeline';
 import type { Audit, AuditedTable, Clock, Db, Http, Routes } from '#platform';
-import { type Registry, registryRoutes } from '#registry';
+import { type AccessTokens, type Registry, registryRoutes } from '#registry';
 import { type Release, releaseRoutes } from '#release';
 import { type Secrets, secretsRoutes } from '#secrets';
 import {
@@ -31,6 +31,7 @@ export interface Contexts {
   readonly secrets: Secrets;
   readonly ledger: Ledger;
   readonly registry: Registry;
+  readonly registryTokens: AccessTokens;
   readonly signing: Signing;
   readonly trust: Trust;
   readonly rekor: Rekor;
@@ -48,7 +49,7 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
   identityRoutes(identity)(http);
   secretsRoutes(secrets)(http);
   ledgerRoutes(ledger, audited)(http);
-  registryRoutes(registry, identity)(http);
+  registryRoutes(registry, { authorize: identity.authorize, tokens: contexts.registryTokens })(http);
   signingRoutes(signing)(http);
   trustRoutes(contexts.trust)(http);
   rekorRoutes(contexts.rekor, contexts.rekorWriters)(http);

@@ -1,3 +1,4 @@
+export { type AccessTokens, createAccessTokens, type TokenSeal } from './access/tokens.ts';
 export type { Blobs, OpenBlob } from './blobs/blobs.ts';
 export type { Blob, Upload } from './blobs/store.ts';
 export type { Collected } from './garbage.ts';

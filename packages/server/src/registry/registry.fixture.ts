@@ -1,9 +1,11 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, utf8 } from '@sallyport/formats';
 import { openTestDb } from '../../test-support/database.ts';
 import { countingIds, fixedClock, recordingAudit } from '../../test-support/fakes.ts';
+import type { TokenSeal } from './access/tokens.ts';
 import { type FileSystem, nodeFileSystem } from './blobs/files.ts';
 import { registryMigrations } from './migrations.ts';
 import { createRegistryOn, type Registry } from './registry.ts';
@@ -54,4 +56,27 @@ export function manifestOver(
       ...more,
     }),
   );
+}
+
+/** What the keyring is to the tokens: AES-256-GCM under a key of its own. */
+export function sealForTests(): TokenSeal {
+  const key = randomBytes(32);
+  return {
+    seal: (plaintext) => {
+      const nonce = randomBytes(12);
+      const cipher = createCipheriv('aes-256-gcm', key, nonce);
+      const body = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+      return Buffer.concat([nonce, body, cipher.getAuthTag()]);
+    },
+    open: (sealed) => {
+      if (sealed.length < 28) return undefined;
+      const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12));
+      decipher.setAuthTag(sealed.subarray(-16));
+      try {
+        return Buffer.concat([decipher.update(sealed.subarray(12, -16)), decipher.final()]);
+      } catch {
+        return undefined;
+      }
+    },
+  };
 }

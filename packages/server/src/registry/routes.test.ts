@@ -184,10 +184,13 @@ describe('uploads', () => {
 
     let range = '';
     await expect
-      .poll(async () => {
-        range = (await call('GET', location)).header('range') ?? '';
-        return range;
-      })
+      .poll(
+        async () => {
+          range = (await call('GET', location)).header('range') ?? '';
+          return range;
+        },
+        { timeout: 10_000 },
+      )
       .not.toBe('0-0');
     const offset = Number(range.split('-')[1]) + 1;
     expect(offset).toBeLessThanOrEqual(50_000);

@@ -1,5 +1,7 @@
 import { Fault, isFault } from '@sallyport/formats';
 import type { Authorize, Capability, Routes } from '#platform';
+import { accessTokenRoutes } from './access/routes.ts';
+import type { AccessTokens } from './access/tokens.ts';
 import { maxBlobBytes } from './blobs/blobs.ts';
 import { continueUpload, readBlob, startUpload } from './http/blob-routes.ts';
 import { type Call, drain, singleQuery, tagsOf, unbroken } from './http/call.ts';
@@ -17,14 +19,32 @@ const methods: ReadonlyArray<readonly ['GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH'
   ['DELETE', 'delete'],
 ];
 
+export interface RegistryRoutesDeps {
+  readonly authorize: Authorize;
+  /** Without them clients are told to bring Basic credentials, and nothing else changes. */
+  readonly tokens?: AccessTokens;
+}
+
 /**
  * OCI distribution 1.1 under `/v2/`. The whole protocol hangs on one wildcard, because a repository name may have any
  * number of parts; permission is `registry/<repository>` with the capability of the method. `authorize` is asked once
  * more for the source of a mount.
  */
-export function registryRoutes(registry: Registry, deps: { readonly authorize: Authorize }): Routes {
+export function registryRoutes(registry: Registry, deps: RegistryRoutesDeps): Routes {
+  const { tokens } = deps;
+  const renderFault = renderDockerError(tokens);
+  /** Policies, and the grants of the token that the actor came with. */
+  const authorize: Authorize = async (actor, capability, path) => {
+    await deps.authorize(actor, capability, path);
+    tokens?.assertGranted(actor, capability, path.slice('registry/'.length));
+  };
   return (http) => {
-    const common = { credentials: 'basic', renderFault: renderDockerError } as const;
+    const common = {
+      credentials: 'basic',
+      renderFault,
+      ...(tokens === undefined ? {} : { authenticate: tokens.authenticate }),
+    } as const;
+    if (tokens !== undefined) accessTokenRoutes(tokens, renderFault)(http);
     for (const method of ['GET', 'HEAD'] as const)
       http.stream({
         method,
@@ -62,6 +82,7 @@ export function registryRoutes(registry: Registry, deps: { readonly authorize: A
             new Fault('invalid', 'registry.method', `expected another method than ${method} at this path`);
           try {
             const { actor, headers } = request;
+            tokens?.assertGranted(actor, capability, parseTarget(request.params['*']).repository);
             const call: Call = {
               method,
               actor,
@@ -72,12 +93,19 @@ export function registryRoutes(registry: Registry, deps: { readonly authorize: A
               reply,
               notAllowed,
             };
-            await answer(registry, deps.authorize, request.params['*'], call);
+            await answer(registry, authorize, request.params['*'], call);
           } catch (error) {
             const status = isFault(error) ? dockerStatus(error) : undefined;
             if (!isFault(error) || status === undefined) throw error;
             await drain(body);
-            const { contentType, body: text, headers } = renderDockerError(error, status, request.requestId);
+            const {
+              contentType,
+              body: text,
+              headers,
+            } = renderFault(error, status, request.requestId, {
+              method,
+              path: `/v2/${request.params['*']}`,
+            });
             await reply
               .status(status)
               .headers({ 'content-type': contentType, ...headers, ...rangeOf(error) })

@@ -3,6 +3,7 @@ import { finished } from 'node:stream/promises';
 import { Fault } from '@sallyport/formats';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
+import type { Actor } from '../ports.ts';
 import { limitedBody, tooLarge } from './body.ts';
 import { plainHeaders } from './credentials.ts';
 import { type GuardDeps, guard, type Visit, visitOf } from './guard.ts';
@@ -27,6 +28,7 @@ interface ErasedRoute {
   readonly bodyLimitBytes?: number;
   readonly timeoutSeconds?: number;
   readonly credentials?: 'bearer' | 'basic';
+  readonly authenticate?: (token: string) => Promise<Actor>;
   readonly renderFault?: RenderFault;
   readonly status?: number;
   readonly handle: (...parts: unknown[]) => Promise<unknown>;

@@ -21,6 +21,7 @@ export interface Guarded {
   readonly access: Access<never>;
   readonly params?: TSchema | undefined;
   readonly credentials?: 'bearer' | 'basic';
+  readonly authenticate?: Authenticate;
   readonly renderFault?: RenderFault;
 }
 
@@ -77,7 +78,7 @@ async function admit(
       hint: "send 'authorization: Bearer <token>', or sign in first",
     });
   }
-  const actor = await deps.authenticate(token);
+  const actor = await (spec.authenticate ?? deps.authenticate)(token);
   // The declaration ties `path` to the route's own params; here that type is erased, the value was checked above.
   if (access.kind === 'allowed') await deps.authorize(actor, access.capability, access.path(params as never));
   return actor;

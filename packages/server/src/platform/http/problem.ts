@@ -59,7 +59,7 @@ export function statusOf(fault: Fault): number {
  * What the outside may see of a fault. A refusal does not explain the policy and an internal error does not explain
  * the machine: both give the request id, under which log and ledger have the reason.
  */
-export const renderProblem: RenderFault = (fault, status, requestId) => {
+export const renderProblem = ((fault, status, requestId) => {
   const closed = fault.kind === 'denied' || fault.kind === 'internal';
   const problem = {
     type: `https://sallyport.dev/problems/${fault.code}`,
@@ -72,7 +72,7 @@ export const renderProblem: RenderFault = (fault, status, requestId) => {
     ...(closed || Object.keys(fault.details).length === 0 ? {} : { details: fault.details }),
   };
   return { contentType: 'application/problem+json', body: JSON.stringify(problem) };
-};
+}) satisfies RenderFault;
 
 /** Anything thrown, as a Fault: ours as it is, Fastify's own by its code, the rest as internal. */
 export function asFault(error: unknown): Fault {

@@ -19,7 +19,7 @@ import { findVisit, type GuardDeps } from './guard.ts';
 import { declareHealth, type HealthChecks } from './health.ts';
 import { asFault, renderProblem, statusOf } from './problem.ts';
 import { shapeOf } from './shape.ts';
-import type { Http } from './types.ts';
+import type { Http, RenderFault } from './types.ts';
 
 export interface HttpConfig extends ListenerConfig {
   readonly version: string;
@@ -194,7 +194,15 @@ function answerFault(error: unknown, request: FastifyRequest, reply: FastifyRepl
       { requestId: request.id, method: request.method, route: request.routeOptions.url, err: error },
       'a request failed',
     );
-  const rendered = (findVisit(request)?.renderFault ?? renderProblem)(fault, status, request.id);
+  const rendered: ReturnType<RenderFault> = (findVisit(request)?.renderFault ?? renderProblem)(
+    fault,
+    status,
+    request.id,
+    {
+      method: request.method,
+      path: request.url.split('?', 1)[0] ?? '',
+    },
+  );
   // A body that was not read to its end would be taken for the next request.
   if (!request.raw.complete) reply.header('connection', 'close');
   if (status === 503) reply.header('retry-after', '1');

@@ -46,6 +46,7 @@ export type RenderFault = (
   fault: Fault,
   status: number,
   requestId: string,
+  request: { readonly method: string; readonly path: string },
 ) => {
   readonly contentType: string;
   readonly body: string;
@@ -68,6 +69,8 @@ interface Common<Path extends string, P extends Schema, Q extends Schema> {
   readonly timeoutSeconds?: number;
   /** `basic` also takes a token as password, as OCI clients send it. */
   readonly credentials?: 'bearer' | 'basic';
+  /** Finds the actor in place of the server's own way, for a protocol with tokens of its own. */
+  readonly authenticate?: (token: string) => Promise<Actor>;
   readonly renderFault?: RenderFault;
 }
 

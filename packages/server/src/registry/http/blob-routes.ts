@@ -100,7 +100,7 @@ async function mayRead(authorize: Authorize, actor: Actor, from: string): Promis
     await authorize(actor, 'read', `registry/${checkRepository(from)}`);
     return true;
   } catch (error) {
-    if (isFault(error) && (error.kind === 'denied' || error.kind === 'invalid')) return false;
+    if (isFault(error) && ['denied', 'invalid', 'unauthenticated'].includes(error.kind)) return false;
     throw error;
   }
 }
