@@ -71,13 +71,14 @@ try {
   };
   const root = await world.signing.trustRoot();
   const evidence = await world.signing.list(digest);
+  const { list } = await world.revocations.current();
   const cold = performance.now();
   const reader = createEvidenceReader();
-  const set = reader.read(digest, evidence, root);
+  const set = reader.read(digest, evidence, root, list);
   report(`verify ${evidence.length} bundles never seen before`, seconds(cold) * 1000, 'ms');
   report(
     `read ${evidence.length} bundles verified before, median`,
-    median(() => reader.read(digest, evidence, root)),
+    median(() => reader.read(digest, evidence, root, list)),
     'ms',
   );
   const verdict = decide(set, dev, circumstances);

@@ -110,8 +110,9 @@ A gate is a question about a digest and an environment, asked of verified eviden
 pass before a release enters it. The answer and its reasons are sealed as a SLSA verification summary, also when it is
 a refusal. \`sally why DIGEST ENVIRONMENT\` asks without promoting.
 
-Three gates are always judged and cannot be removed: \`signature-valid\` (some evidence about this digest verifies),
-\`provenance\` and \`run-succeeded\`. An environment that lists no gates also gets \`tests-passed\`, \`sbom-complete\` and
+Four gates are always judged and cannot be removed: \`signature-valid\` (some evidence about this digest verifies),
+\`not-revoked\` (neither the digest nor all that says who built it is on the revocation list), \`provenance\` and
+\`run-succeeded\`. An environment that lists no gates also gets \`tests-passed\`, \`sbom-complete\` and
 \`dependencies-verified\`. \`promote.from\` and \`promote.soak\` add \`soaked\`; \`promote.approvals\` adds \`approvals\`.
 `;
 

@@ -218,10 +218,25 @@ export const DesiredState = Type.Object(
     statement: BundleText,
     /** Bundle over the verdict (SLSA VSA) the promotion rests on. */
     verdict: BundleText,
+    /** Bundles over the provenance the verdict rests on: by them an agent knows, offline, who built the image. */
+    provenance: Type.Optional(Type.Array(BundleText, { maxItems: 8 })),
   },
   closed,
 );
 export type DesiredState = Static<typeof DesiredState>;
+
+/** What an agent pulls: the desired states of its environments, and what was withdrawn. */
+export const DesiredPage = Type.Object(
+  {
+    /** Passed as `after`, it is answered when something has changed. */
+    cursor: Text(100),
+    /** Bundle over the newest revocation list (docs/formats/revocations.md). */
+    revocations: BundleText,
+    deployments: Type.Array(DesiredState),
+  },
+  closed,
+);
+export type DesiredPage = Static<typeof DesiredPage>;
 
 export const DriftFinding = Type.Object(
   {

@@ -118,6 +118,7 @@ export {
 } from './predicates/revocations.ts';
 export { type Place, predicateTypes } from './predicates/types.ts';
 export { type GateResult, parsePlaceUri, placeUri, type Verdict } from './predicates/verdict.ts';
+export { requireNotRevoked } from './revocation/image.ts';
 export {
   describeRevocation,
   digestRevoked,

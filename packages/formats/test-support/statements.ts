@@ -26,16 +26,16 @@ const revocation = (id: string, target: RevocationTarget): Revocation => ({
 });
 
 // After the examples of the in-toto attestation framework (spec/predicates) and of SPDX 2.3 (clause 6 and 7).
-const spdx2 = {
+const spdx2: Predicates['spdx2'] = {
   ...{ spdxVersion: 'SPDX-2.3', SPDXID: 'SPDXRef-DOCUMENT', dataLicense: 'CC0-1.0', name: 'orders' },
   documentNamespace: 'https://git.example.test/spdx/orders-1',
   creationInfo: { created: at, creators: ['Tool: example-1.0'] },
   packages: [{ SPDXID: 'SPDXRef-Package-a', name: 'a', downloadLocation: 'NOASSERTION' }],
-} as const;
-const spdx3 = {
+};
+const spdx3: Predicates['spdx3'] = {
   '@context': 'https://spdx.org/rdf/3.0.1/spdx-context.jsonld',
   '@graph': [{ type: 'SpdxDocument', spdxId: 'https://git.example.test/spdx/orders-1' }],
-} as const;
+};
 
 /** One valid predicate of every kind. */
 export const examples: Predicates = {

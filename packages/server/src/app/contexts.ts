@@ -23,6 +23,7 @@ import { createSecrets, secretsAudited, secretsMigrations } from '#secrets';
 import {
   createAdmission,
   createRekor,
+  createRevocations,
   createSigning,
   createTrust,
   signingAudited,
@@ -132,6 +133,10 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     targetsSigner: () => keyring.signer('tuf-targets'),
     onlineSigner: () => keyring.signer('tuf-online'),
   });
+  const revocations = createRevocations({
+    ...{ db, audit: ledger, clock, ids, ledger, signing },
+    validSeconds: config.revocationValidSeconds,
+  });
   const pipeline = createPipeline({
     db,
     audit: ledger,
@@ -152,6 +157,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     ids,
     jobs,
     signing,
+    revocations,
     buildLevel: config.buildPlatform === 'hosted' ? 'SLSA_BUILD_LEVEL_2' : 'SLSA_BUILD_LEVEL_1',
     authorize: identity.authorize,
     personOf: async (email) => (await identity.findPersonByEmail(email))?.id,
@@ -169,6 +175,9 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
   });
   jobs.every('signing.trust', 60, async () => {
     await trust.renew();
+  });
+  jobs.every('signing.revocations', 5, async () => {
+    await revocations.current();
   });
   jobs.every('release.resume', 60, async () => {
     await release.resume();
@@ -237,6 +246,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     trust,
     rekor,
     rekorWriters: config.rekorWriters,
+    revocations,
     pipeline,
     release,
     audited: () => audited,

@@ -11,7 +11,9 @@ import { type Secrets, secretsRoutes } from '#secrets';
 import {
   type Rekor,
   type RekorWriters,
+  type Revocations,
   rekorRoutes,
+  revocationRoutes,
   type Signing,
   signingRoutes,
   type Trust,
@@ -36,6 +38,7 @@ export interface Contexts {
   readonly trust: Trust;
   readonly rekor: Rekor;
   readonly rekorWriters: RekorWriters;
+  readonly revocations: Revocations;
   readonly pipeline: Pipeline;
   readonly release: Release;
   readonly audited: () => readonly AuditedTable[];
@@ -43,8 +46,19 @@ export interface Contexts {
 
 /** Everything the server answers to, in one place. */
 export function mountRoutes(http: Http, contexts: Contexts): void {
-  const { keyring, vault, identity, secrets, ledger, registry, signing, pipeline, release, audited } =
-    contexts;
+  const {
+    keyring,
+    vault,
+    identity,
+    secrets,
+    ledger,
+    registry,
+    signing,
+    revocations,
+    pipeline,
+    release,
+    audited,
+  } = contexts;
   keyringRoutes(keyring)(http);
   identityRoutes(identity)(http);
   secretsRoutes(secrets)(http);
@@ -53,6 +67,7 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
   signingRoutes(signing)(http);
   trustRoutes(contexts.trust)(http);
   rekorRoutes(contexts.rekor, contexts.rekorWriters)(http);
+  revocationRoutes(revocations)(http);
   pipelineRoutes(pipeline)(http);
   releaseRoutes(release)(http);
   agentRoutes(contexts)(http);

@@ -1,6 +1,6 @@
 import { type Digest, Fault } from '@sallyport/formats';
 import type { Actor, Audit, Authorize, Clock, Db, Ids, Jobs, Json, Tx } from '#platform';
-import type { BuildLevel, Signing } from '#signing';
+import type { BuildLevel, Revocations, Signing } from '#signing';
 import { deploymentStore as deployments } from './deployment/store.pg.ts';
 import { compilePolicy, type EnvironmentPolicy, type Policy } from './policy/policy.ts';
 import {
@@ -20,6 +20,8 @@ export interface ReleaseDeps {
   readonly ids: Ids;
   readonly jobs: Jobs;
   readonly signing: Signing;
+  /** What was withdrawn: every decision asks the newest list. */
+  readonly revocations: Pick<Revocations, 'current'>;
   /** What verdicts claim of builds that passed; level 1 unless the operator runs a hosted platform. */
   readonly buildLevel?: BuildLevel;
   /** Asked in long polls of agents, where each environment has a path of its own. */

@@ -1,10 +1,16 @@
 import {
   type Digest,
+  describeRevocation,
+  digestRevoked,
   isFault,
   parseTrustRoot,
   predicateNameOf,
+  type Revocation,
+  type Revocations,
   readBuildParameters,
   readPredicate,
+  signedByOf,
+  signerRevoked,
   type TrustRoot,
   type VerifiedBundle,
   verifyBundle,
@@ -51,7 +57,12 @@ export function createEvidenceReader() {
   }
 
   return {
-    read(subject: Digest, evidence: readonly Evidence[], trustRootDocument: string): EvidenceSet {
+    read(
+      subject: Digest,
+      evidence: readonly Evidence[],
+      trustRootDocument: string,
+      revocations: Revocations,
+    ): EvidenceSet {
       const trust = trustOf(trustRootDocument);
       const facts: Facts = {
         provenance: [],
@@ -65,9 +76,16 @@ export function createEvidenceReader() {
       };
       const digests: Digest[] = [];
       const rejected: { id: string; reason: string }[] = [];
+      const withdrawn: Revocation[] = [];
       for (const each of evidence) {
         try {
           const verified = verify(each.bundle, subject, trust);
+          const revoked = signerRevoked(revocations, signedByOf(verified));
+          if (revoked !== undefined) {
+            withdrawn.push(revoked);
+            rejected.push({ id: each.id, reason: describeRevocation(revoked) });
+            continue;
+          }
           addFact(facts, verified);
           digests.push(verified.bundleDigest);
         } catch (error) {
@@ -78,9 +96,20 @@ export function createEvidenceReader() {
         facts: { ...facts, approvals: onePerPerson(facts.approvals) },
         evidence: digests.sort(),
         rejected,
+        revoked: standing(digestRevoked(revocations, subject), withdrawn, facts),
       };
     },
   };
+}
+
+/** A withdrawn builder does no harm to bytes that another one, still believed, has built as well. */
+function standing(
+  ofDigest: Revocation | undefined,
+  ofSigners: readonly Revocation[],
+  { provenance }: EvidenceFacts,
+): readonly Revocation[] {
+  const signers = provenance.length > 0 ? [] : ofSigners;
+  return [...new Set([...(ofDigest === undefined ? [] : [ofDigest]), ...signers])];
 }
 
 function reasonOf(error: unknown): string {

@@ -1,6 +1,5 @@
 export { releaseAudited } from './audited.ts';
 export type { ReleaseDeps, ResourceEvent } from './context.ts';
-export type { DesiredPage } from './deployment/desired.ts';
 export { releaseMigrations } from './migrations.ts';
 export type { GateResult, Verdict } from './policy/decide.ts';
 export { librarySummaries } from './policy/library.ts';

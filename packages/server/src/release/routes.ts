@@ -1,4 +1,4 @@
-import { DeployReport, DesiredState, Digest as DigestSchema, Name } from '@sallyport/contract';
+import { DeployReport, DesiredPage, Digest as DigestSchema, Name } from '@sallyport/contract';
 import { type Digest, Fault, parseDigest } from '@sallyport/formats';
 import { Type } from 'typebox';
 import type { Actor, Http, Routes } from '#platform';
@@ -204,13 +204,12 @@ function agentRoutes(http: Http, release: Release): void {
       },
       closed,
     ),
-    response: Type.Object({ cursor: Type.String(), deployments: Type.Array(DesiredState) }),
+    response: DesiredPage,
     handle: async ({ actor, query, signal }) => {
       const environments = query.environments.split(',').filter((name) => name !== '');
       for (const name of environments) await mayServe(release, actor, 'read', name);
       const wait = Math.min(Number(query.waitSeconds ?? '0'), maxWaitSeconds);
-      const page = await release.desiredSince(environments, query.after, wait, signal);
-      return { cursor: page.cursor, deployments: [...page.deployments] };
+      return release.desiredSince(environments, query.after, wait, signal);
     },
   });
   http.route({

@@ -4,10 +4,12 @@ import { type Digest, digestOf, sha256, toHex, utf8 } from '@sallyport/formats';
 import { createLedger, type Ledger, ledgerMigrations } from '#ledger';
 import type { Actor, Audit, AuditedTable, Authorize, Db, Jobs, Migration, Tx } from '#platform';
 import {
+  createRevocations,
   createSigning,
   dependenciesStatement,
   type EvidenceSigner,
   provenanceStatement,
+  type Revocations,
   runStatement,
   type Signing,
   sbomStatement,
@@ -135,6 +137,7 @@ export interface World {
   readonly jobs: ManualJobs;
   readonly ledger: Ledger;
   readonly signing: Signing;
+  readonly revocations: Revocations;
   readonly release: Release;
   readonly attached: string[];
   /** What `ledger verify` compares with. */
@@ -181,6 +184,7 @@ export function createWorld(options: WorldOptions): World {
     },
   });
   const signing = options.signing?.(realSigning) ?? realSigning;
+  const revocations = createRevocations({ db, audit, clock, ids, ledger, signing, validSeconds: 86_400 });
   const release = createRelease({
     db,
     audit,
@@ -188,13 +192,14 @@ export function createWorld(options: WorldOptions): World {
     ids,
     jobs,
     signing,
+    revocations,
     authorize: options.authorize ?? allowAll,
     personOf: async (email) => (email.endsWith('@known.example') ? `psn_${email.split('@')[0]}` : undefined),
     eventsOf: async (resource, limit) => (await ledger.eventsOf(resource, limit)).events,
     agrees: ledger.agrees,
   });
   const audited = (): AuditedTable[] => [...releaseAudited(), ...signingAudited()];
-  return { db, clock, jobs, ledger, signing, release, attached, audited };
+  return { db, clock, jobs, ledger, signing, revocations, release, attached, audited };
 }
 
 export async function declare(

@@ -11,6 +11,8 @@ export { signingMigrations } from './migrations.ts';
 export { createAdmission, type RekorWriters } from './rekor/admission.ts';
 export { createRekor, type Rekor } from './rekor/rekor.ts';
 export { rekorRoutes } from './rekor/routes.ts';
+export { type CurrentRevocations, createRevocations, type Revocations } from './revocation/revocations.ts';
+export { revocationRoutes } from './revocation/routes.ts';
 export { signingRoutes } from './routes.ts';
 export { createSigning, type SigningDeps, signingAudited } from './signing.ts';
 export {

@@ -46,4 +46,16 @@ export const signingMigrations: Migration[] = [
   },
   trustMigration,
   rekorMigration,
+  {
+    name: 'signing/0040-revocations',
+    sql: `
+      create table signing_revocations (
+        -- One row: the newest list. The lists before it are evidence.
+        one boolean primary key check (one),
+        sequence bigint not null,
+        predicate text not null
+      );
+      create index signing_evidence_signed_at on signing_evidence (signed_at);
+    `,
+  },
 ];

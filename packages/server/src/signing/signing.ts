@@ -26,6 +26,7 @@ import type {
   Signing,
 } from './evidence.ts';
 import { createKeys, keyResource, keyState } from './keys.ts';
+import { revocationsAudited } from './revocation/revocations.ts';
 import { signingStore as store } from './store.pg.ts';
 import type { Sealing } from './store.ts';
 
@@ -219,6 +220,7 @@ export function signingAudited(): AuditedTable[] {
       states: async (tx) =>
         (await store.listKeys(tx)).map((key) => [keyResource(key), keyState(key)] as const),
     },
+    revocationsAudited(),
   ];
 }
 

@@ -132,6 +132,11 @@ export const options = {
     default: 'workstation',
     doc: 'What verdicts may claim: SLSA build level 1 for a `workstation`, level 2 where this server and its agents are a `hosted` platform that nobody builds on by hand.',
   },
+  revocationValidSeconds: {
+    type: 'seconds',
+    default: '86400',
+    doc: 'How long a revocation list speaks for the present, 1 to 86400. It is renewed after a quarter of that; an agent that holds none that is valid keeps what runs and accepts nothing new.',
+  },
   auditDevices: {
     type: 'devices',
     default: '[]',

@@ -1,21 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DesiredState } from '@sallyport/contract';
-import { canonicalJson, digestOf, parseTrustRoot, utf8, verifyDesiredState } from '@sallyport/formats';
+import type { DesiredPage, DesiredState } from '@sallyport/contract';
+import {
+  canonicalJson,
+  type Digest,
+  digestOf,
+  parseDigest,
+  parseTrustRoot,
+  predicateTypes,
+  requireNotRevoked,
+  utf8,
+  verifyDesiredState,
+} from '@sallyport/formats';
 import type { Context } from '../context.ts';
 import { placeOf } from '../promotion/advance.ts';
 import type { Place } from '../promotion/promotion.ts';
 
-export interface DesiredPage {
-  /** Pass as `after` to be answered only when something has changed. */
-  readonly cursor: string;
-  readonly deployments: readonly DesiredState[];
-}
-
 /** How often a waiting request looks again: the wait must also end for a change by another replica. */
 const pollMilliseconds = 250;
+/** A digest that more runs than this have built is known by the first of them. */
+const shownProvenance = 8;
 
 export function createDesired(context: Context) {
-  const { db, store, deployments, signing } = context;
+  const { db, store, deployments, signing, revocations } = context;
 
   /** The newest published revision of each service in the given `project/environment` places. */
   async function desiredFor(environments: readonly string[]): Promise<readonly DesiredState[]> {
@@ -49,11 +55,24 @@ export function createDesired(context: Context) {
     const ends = Date.now() + waitSeconds * 1000;
     for (;;) {
       const states = await desiredFor(environments);
-      const cursor = cursorOf(states);
-      if (cursor !== after || Date.now() >= ends || signal.aborted) return { cursor, deployments: states };
+      const { bundle, bundleDigest } = await revocations.current();
+      const cursor = cursorOf(states, bundleDigest);
+      if (cursor !== after || Date.now() >= ends || signal.aborted)
+        return { cursor, revocations: bundle, deployments: await Promise.all(states.map(withProvenance)) };
       // Aborted: the caller has gone, the answer is for nobody.
       await sleep(pollMilliseconds, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  async function withProvenance(desired: DesiredState): Promise<DesiredState> {
+    return { ...desired, provenance: await provenanceOf(parseDigest(desired.digest)) };
+  }
+
+  async function provenanceOf(digest: Digest): Promise<string[]> {
+    return (await signing.list(digest))
+      .filter((each) => each.predicateType === predicateTypes.provenance)
+      .slice(0, shownProvenance)
+      .map((each) => each.bundle);
   }
 
   /** What the newest published revision of a place may be given; only what is published is real. */
@@ -64,13 +83,16 @@ export function createDesired(context: Context) {
     if (current?.published === undefined) return undefined;
     // Secrets are handed out by what it says: the signed statement is verified, the row is not believed.
     const trust = parseTrustRoot(await signing.trustRoot());
-    const { desired } = verifyDesiredState(current.published.statement, trust, {
+    const { desired, verdict } = verifyDesiredState(current.published.statement, trust, {
       ...placeOf(current),
       verdict: current.published.verdict,
       subject: current.digest,
       revision: current.revision,
       ociRepository: (await db.read((tx) => context.resolve(tx, place))).service.ociRepository,
     });
+    // What was withdrawn gets no secret any more, whatever its agent thinks.
+    const { list } = await revocations.current();
+    requireNotRevoked(list, verdict, await provenanceOf(current.digest), trust);
     const { spec } = desired;
     return { revision: current.revision, secrets: secretsOf(spec) };
   }
@@ -87,12 +109,12 @@ function secretsOf(spec: Readonly<Record<string, unknown>>): Readonly<Record<str
 }
 
 /** A name for the whole answer, not a position: nothing that commits late can hide behind it. */
-function cursorOf(states: readonly DesiredState[]): string {
+function cursorOf(states: readonly DesiredState[], revocations: Digest): string {
   const named = states.map(({ project, environment, service, revision }) => [
     project,
     environment,
     service,
     revision,
   ]);
-  return digestOf(utf8(canonicalJson(named)));
+  return digestOf(utf8(canonicalJson({ named, revocations })));
 }

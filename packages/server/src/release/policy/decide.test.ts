@@ -157,7 +157,7 @@ function complete(): EvidenceFacts {
 
 function setOf(facts: EvidenceFacts): EvidenceSet {
   const found = Object.values(facts).flat();
-  return { facts, evidence: found.map((each) => each.evidence as Digest).sort(), rejected: [] };
+  return { facts, evidence: found.map((each) => each.evidence as Digest).sort(), rejected: [], revoked: [] };
 }
 
 function judge(facts: Partial<EvidenceFacts>, policy = policyOf('prod'), more: Partial<Circumstances> = {}) {

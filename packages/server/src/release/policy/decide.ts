@@ -1,4 +1,4 @@
-import type { Digest } from '@sallyport/formats';
+import { type Digest, describeRevocation, type Revocation } from '@sallyport/formats';
 import { counted } from './cel.ts';
 import type { Circumstances, EvidenceFacts, GateInput } from './facts.ts';
 import type { CompiledGate, EnvironmentPolicy } from './policy.ts';
@@ -33,6 +33,8 @@ export interface EvidenceSet {
   readonly evidence: readonly Digest[];
   /** Evidence that was found and not believed: it counts for nothing, but the reader is told. */
   readonly rejected: readonly { readonly id: string; readonly reason: string }[];
+  /** Entries of the revocation list that withdraw this digest, or all that says who built it. */
+  readonly revoked: readonly Revocation[];
 }
 
 /**
@@ -41,7 +43,7 @@ export interface EvidenceSet {
  */
 export function decide(set: EvidenceSet, policy: EnvironmentPolicy, circumstances: Circumstances): Verdict {
   const input: GateInput = { ...countedFacts(set.facts), ...circumstances };
-  const gates = [signatureValid(set), ...policy.gates.map((gate) => judge(gate, input))];
+  const gates = [signatureValid(set), notRevoked(set), ...policy.gates.map((gate) => judge(gate, input))];
   const refusing = gates.filter((gate) => !gate.passed);
   const outcome =
     refusing.length === 0 ? 'pass' : refusing.every((gate) => gate.waits) ? 'waiting' : 'refuse';
@@ -81,6 +83,25 @@ function signatureValid(set: EvidenceSet): GateResult {
       ? `${set.evidence.length} statements verified against the trust root${found}`
       : `expected signed evidence about this digest, found none that verifies${found}`,
     fix: passed ? '' : 'build it here: only what a run of this installation built has evidence',
+  };
+}
+
+/** Cannot be removed: nobody's definition lets in what this installation withdrew. */
+function notRevoked({ revoked }: EvidenceSet): GateResult {
+  const passed = revoked.length === 0;
+  const isDigest = revoked.some(({ target }) => target.kind === 'digest');
+  return {
+    gate: 'not-revoked',
+    origin: 'minimum',
+    passed,
+    reason: passed
+      ? 'neither the digest nor who built it is revoked'
+      : `expected nothing revoked, found ${revoked.map(describeRevocation).join('; ')}`,
+    fix: passed
+      ? ''
+      : isDigest
+        ? 'promote another release: this digest was withdrawn (sally revocations list)'
+        : 'build it again with a builder and an identity that are not revoked (sally revocations list)',
   };
 }
 

@@ -33,7 +33,8 @@ export function createJudge(context: Context) {
       return { resolved, release, residence };
     });
     const evidence = await signing.list(digest);
-    const everything = reader.read(digest, evidence, await signing.trustRoot());
+    const { list } = await context.revocations.current();
+    const everything = reader.read(digest, evidence, await signing.trustRoot(), list);
     const { repository } = state.resolved.policy.expected;
     const { builderId } = signing.identityUris;
     const ours = { builder: builderId, project: place.project, service: place.service, repository };
