@@ -123,12 +123,12 @@ export function createRekor(deps: RekorDeps): Rekor {
 
   let since: Promise<string> | undefined;
 
-  /** RFC 3339. Fixed before the first entry is taken, so that none is older than the log's own period. */
+  /** RFC 3339, in whole seconds as promises are. Fixed before the first entry is taken, so that none is older than the log's own period. */
   function validFrom(): Promise<string> {
     since ??= deps.trustRoot().then(
       (document) => {
         const start = parseTrustRoot(document).logs.find(({ origin }) => origin === log.origin)?.validFrom;
-        if (start !== undefined) return start;
+        if (start !== undefined) return `${start.slice(0, 19)}.000Z`;
         throw new Fault('internal', 'rekor.no_log', 'expected the trust root to name this log, got others');
       },
       (error: unknown) => {
