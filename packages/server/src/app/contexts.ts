@@ -25,9 +25,11 @@ import {
   createRekor,
   createRevocations,
   createSigning,
+  createTimestamps,
   createTrust,
   signingAudited,
   signingMigrations,
+  timestampsAudited,
   trustAudited,
 } from '#signing';
 import { type Sys, type Vault, vaultMigrations } from '#vault';
@@ -122,6 +124,17 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     trustRoot: signing.trustRoot,
     signer: await keyring.signer('rekor'),
   });
+  const timestamps = createTimestamps({
+    db,
+    audit: ledger,
+    clock,
+    random,
+    ledger,
+    signer: () => keyring.signer('tsa'),
+    rootSigner: () => keyring.signer('tsa-root'),
+    installation: config.installation,
+    publicUrl: config.publicUrl,
+  });
   const trust = createTrust({
     db,
     audit: ledger,
@@ -129,7 +142,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     ledger,
     installation: config.installation,
     trustRoot: signing.trustRoot,
-    material: [rekor.material],
+    material: [rekor.material, timestamps.material],
     targetsSigner: () => keyring.signer('tuf-targets'),
     onlineSigner: () => keyring.signer('tuf-online'),
   });
@@ -199,6 +212,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     ...secretsAudited(),
     ...registryAudited(),
     ...signingAudited(),
+    ...timestampsAudited(),
     ...trustAudited(),
     ...pipelineAudited(),
     ...releaseAudited(),
@@ -243,6 +257,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     registry,
     registryTokens,
     signing,
+    timestamps,
     trust,
     rekor,
     rekorWriters: config.rekorWriters,

@@ -16,7 +16,9 @@ import {
   revocationRoutes,
   type Signing,
   signingRoutes,
+  type Timestamps,
   type Trust,
+  timestampRoutes,
   trustRoutes,
 } from '#signing';
 import { auditRoutes, inventoryRoutes, type Vault } from '#vault';
@@ -35,6 +37,7 @@ export interface Contexts {
   readonly registry: Registry;
   readonly registryTokens: AccessTokens;
   readonly signing: Signing;
+  readonly timestamps: Timestamps;
   readonly trust: Trust;
   readonly rekor: Rekor;
   readonly rekorWriters: RekorWriters;
@@ -65,6 +68,7 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
   ledgerRoutes(ledger, audited)(http);
   registryRoutes(registry, { authorize: identity.authorize, tokens: contexts.registryTokens })(http);
   signingRoutes(signing)(http);
+  timestampRoutes(contexts.timestamps)(http);
   trustRoutes(contexts.trust)(http);
   rekorRoutes(contexts.rekor, contexts.rekorWriters)(http);
   revocationRoutes(revocations)(http);

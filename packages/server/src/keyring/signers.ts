@@ -12,7 +12,15 @@ import { keyringClosed } from './faults.ts';
 import type { Holder, SealedRecord } from './record.ts';
 import type { KeyringStore, StoredSigner } from './store.ts';
 
-export type SignerName = 'evidence' | 'log' | 'rekor' | 'oidc' | 'tuf-targets' | 'tuf-online';
+export type SignerName =
+  | 'evidence'
+  | 'log'
+  | 'rekor'
+  | 'oidc'
+  | 'tuf-targets'
+  | 'tuf-online'
+  | 'tsa-root'
+  | 'tsa';
 export type SignerAlgorithm = 'ecdsa-p256-sha256' | 'ed25519';
 
 const algorithms: Readonly<Record<SignerName, SignerAlgorithm>> = {
@@ -21,6 +29,8 @@ const algorithms: Readonly<Record<SignerName, SignerAlgorithm>> = {
   oidc: 'ecdsa-p256-sha256',
   'tuf-targets': 'ecdsa-p256-sha256',
   'tuf-online': 'ecdsa-p256-sha256',
+  'tsa-root': 'ecdsa-p256-sha256',
+  tsa: 'ecdsa-p256-sha256',
   rekor: 'ecdsa-p256-sha256',
 };
 

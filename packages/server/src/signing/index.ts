@@ -34,5 +34,8 @@ export {
   type VerdictRecord,
   verdictStatement,
 } from './statements/release.ts';
+export { timestampsAudited } from './timestamp/authorities.ts';
+export { timestampRoutes } from './timestamp/routes.ts';
+export { createTimestamps, type Timestamps } from './timestamp/timestamps.ts';
 export { trustRoutes } from './trust/routes.ts';
 export { createTrust, type Trust, trustAudited } from './trust/trust.ts';

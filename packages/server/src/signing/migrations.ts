@@ -1,5 +1,6 @@
 import type { Migration } from '#platform';
 import { rekorMigration } from './rekor/migration.ts';
+import { timestampMigration } from './timestamp/migrations.ts';
 import { trustMigration } from './trust/migrations.ts';
 
 export const signingMigrations: Migration[] = [
@@ -45,6 +46,7 @@ export const signingMigrations: Migration[] = [
     `,
   },
   trustMigration,
+  timestampMigration,
   rekorMigration,
   {
     name: 'signing/0040-revocations',
