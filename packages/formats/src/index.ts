@@ -19,6 +19,7 @@ export { fromBase64, fromHex, toBase64, toHex } from './bytes/encodings.ts';
 export { SecretBytes } from './bytes/secret-bytes.ts';
 export { sha256 } from './crypto/sha256.ts';
 export { verifyEd25519, verifyP256 } from './crypto/signatures.ts';
+export { readVerifyingKey, type VerifyingKey, verifySignature } from './crypto/verifying-key.ts';
 export {
   type Envelope,
   inTotoPayloadType,
@@ -141,10 +142,23 @@ export {
   makeBundle,
   parseBundle,
 } from './sigstore/bundle.ts';
+export { parseSigstoreBundle, type SigstoreBundle } from './sigstore/document.ts';
 export { type HashedRekord, hashedRekordBody, hashedRekordOf } from './sigstore/hashedrekord.ts';
+export { type Pattern, parsePattern } from './sigstore/pattern.ts';
+export type { SigstorePolicy, Thresholds } from './sigstore/policy.ts';
+export type { Artifact } from './sigstore/signed-content.ts';
+export { parsePublicKeyPem } from './sigstore/signer.ts';
+export { parseSigstoreTrustedRoot, type SigstoreTrustedRoot } from './sigstore/trusted-root.ts';
+export {
+  type SigstoreQuestion,
+  type VerifiedSigstoreBundle,
+  verifySigstoreBundle,
+} from './sigstore/verify.ts';
 export { defaultTarLimits, readTar, type TarLimits, type TarReadEntry } from './tar/read.ts';
 export type { LinkPolicy, TarEntryType } from './tar/tree.ts';
 export { streamTar, type TarEntry, type TarStreamEntry, writeTar } from './tar/write.ts';
+export { parseTimestampResponse, type TimestampToken } from './timestamp/token.ts';
+export { type TimestampAuthority, type VerifiedTimestamp, verifyTimestamp } from './timestamp/verify.ts';
 export {
   type Checkpoint,
   type CheckpointKey,
@@ -210,3 +224,7 @@ export {
 } from './verify/desired-state.ts';
 export { type ExportExpectations, type ExportReport, type ReadFile, verifyExport } from './verify/export.ts';
 export { type VerdictExpectations, type VerifiedVerdict, verifyVerdict } from './verify/verdict.ts';
+export { type Certificate, type Extension, extensionOf, parseCertificate } from './x509/certificate.ts';
+export { type CertificateIdentity, identityOf } from './x509/identity.ts';
+export { type PathQuestion, verifyPath } from './x509/path.ts';
+export { embeddedScts, type Sct, verifySct } from './x509/sct.ts';
