@@ -21,12 +21,14 @@ import { createAccessTokens, createRegistry, registryAudited, registryMigrations
 import { createRelease, releaseAudited, releaseMigrations } from '#release';
 import { createSecrets, secretsAudited, secretsMigrations } from '#secrets';
 import {
+  authorityAudited,
   createAdmission,
   createRekor,
   createRevocations,
   createSigning,
   createTimestamps,
   createTrust,
+  federationAudited,
   signingAudited,
   signingMigrations,
   timestampsAudited,
@@ -34,6 +36,7 @@ import {
 } from '#signing';
 import { type Sys, type Vault, vaultMigrations } from '#vault';
 import { createAttach } from './attach.ts';
+import { createCertificates } from './certificates.ts';
 import { declaredConsumers } from './declared-consumers.ts';
 import { mountRoutes } from './http.ts';
 import { createJourney } from './journey.ts';
@@ -106,6 +109,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
       },
     },
   });
+  const certificates = createCertificates(ground, { identity, ledger });
   const rekor = createRekor({
     db,
     clock,
@@ -114,7 +118,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
       clock,
       writers: config.rekorWriters,
       entriesPerSecond: config.rekorEntriesPerSecond,
-      issuers: async () => [],
+      issuers: certificates.authority.intermediates,
     }),
     log: {
       origin: config.ledgerOrigin,
@@ -142,7 +146,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     ledger,
     installation: config.installation,
     trustRoot: signing.trustRoot,
-    material: [rekor.material, timestamps.material],
+    material: [rekor.material, timestamps.material, certificates.authority.material],
     targetsSigner: () => keyring.signer('tuf-targets'),
     onlineSigner: () => keyring.signer('tuf-online'),
   });
@@ -214,6 +218,8 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     ...signingAudited(),
     ...timestampsAudited(),
     ...trustAudited(),
+    federationAudited(),
+    authorityAudited(),
     ...pipelineAudited(),
     ...releaseAudited(),
   ];
@@ -262,6 +268,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     rekor,
     rekorWriters: config.rekorWriters,
     revocations,
+    certificates,
     pipeline,
     release,
     audited: () => audited,

@@ -9,6 +9,8 @@ import { type AccessTokens, type Registry, registryRoutes } from '#registry';
 import { type Release, releaseRoutes } from '#release';
 import { type Secrets, secretsRoutes } from '#secrets';
 import {
+  authorityRoutes,
+  federationRoutes,
   type Rekor,
   type RekorWriters,
   type Revocations,
@@ -23,6 +25,7 @@ import {
 } from '#signing';
 import { auditRoutes, inventoryRoutes, type Vault } from '#vault';
 import { agentRoutes } from './agents.ts';
+import type { Certificates } from './certificates.ts';
 
 export interface Contexts {
   readonly db: Db;
@@ -42,6 +45,7 @@ export interface Contexts {
   readonly rekor: Rekor;
   readonly rekorWriters: RekorWriters;
   readonly revocations: Revocations;
+  readonly certificates: Certificates;
   readonly pipeline: Pipeline;
   readonly release: Release;
   readonly audited: () => readonly AuditedTable[];
@@ -58,6 +62,7 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
     registry,
     signing,
     revocations,
+    certificates,
     pipeline,
     release,
     audited,
@@ -72,6 +77,8 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
   trustRoutes(contexts.trust)(http);
   rekorRoutes(contexts.rekor, contexts.rekorWriters)(http);
   revocationRoutes(revocations)(http);
+  federationRoutes(certificates.federation)(http);
+  authorityRoutes(certificates.authority, certificates.federation)(http);
   pipelineRoutes(pipeline)(http);
   releaseRoutes(release)(http);
   agentRoutes(contexts)(http);

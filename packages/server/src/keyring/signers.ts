@@ -12,7 +12,7 @@ import { keyringClosed } from './faults.ts';
 import type { Holder, SealedRecord } from './record.ts';
 import type { KeyringStore, StoredSigner } from './store.ts';
 
-export type SignerName =
+type FixedName =
   | 'evidence'
   | 'log'
   | 'rekor'
@@ -20,10 +20,13 @@ export type SignerName =
   | 'tuf-targets'
   | 'tuf-online'
   | 'tsa-root'
-  | 'tsa';
+  | 'tsa'
+  | 'ct';
+/** Keys of the certificate authority are numbered: after a rotation the old ones are still there to be compared. */
+export type SignerName = FixedName | `ca-${'root' | 'intermediate'}-${number}`;
 export type SignerAlgorithm = 'ecdsa-p256-sha256' | 'ed25519';
 
-const algorithms: Readonly<Record<SignerName, SignerAlgorithm>> = {
+const algorithms: Readonly<Record<FixedName, SignerAlgorithm>> = {
   evidence: 'ecdsa-p256-sha256',
   log: 'ed25519',
   oidc: 'ecdsa-p256-sha256',
@@ -32,7 +35,12 @@ const algorithms: Readonly<Record<SignerName, SignerAlgorithm>> = {
   'tsa-root': 'ecdsa-p256-sha256',
   tsa: 'ecdsa-p256-sha256',
   rekor: 'ecdsa-p256-sha256',
+  ct: 'ecdsa-p256-sha256',
 };
+
+function algorithmOf(name: SignerName): SignerAlgorithm {
+  return Object.hasOwn(algorithms, name) ? algorithms[name as FixedName] : 'ecdsa-p256-sha256';
+}
 
 /** A private key that never leaves the keyring; signing is local and takes well under a millisecond. */
 export interface Signer {
@@ -104,7 +112,7 @@ export function createSigners(deps: SignersDeps): Signers {
   }
 
   async function create(name: SignerName): Promise<Loaded> {
-    const { publicKey, pkcs8 } = newKeyPair(algorithms[name]);
+    const { publicKey, pkcs8 } = newKeyPair(algorithmOf(name));
     try {
       return await db.write(async (tx) => {
         await store.lock(tx, `signer/${name}`);
@@ -112,13 +120,13 @@ export function createSigners(deps: SignersDeps): Signers {
         if (theirs !== undefined) return load(tx, name, theirs);
         const record = await deps.encrypt(tx, 'system', addressOf(name), pkcs8);
         const createdAt = clock.now();
-        const row = { name, algorithm: algorithms[name], publicKey, ...record };
+        const row = { name, algorithm: algorithmOf(name), publicKey, ...record };
         await store.insertSigner(tx, row, createdAt);
         await audit.record(tx, {
           type: 'keyring.signer.created',
           actor: { kind: 'system', id: 'system' },
           resource: signerResource(name),
-          state: signerState(name, algorithms[name], keyIdOf(publicKey), createdAt),
+          state: signerState(name, algorithmOf(name), keyIdOf(publicKey), createdAt),
         });
         return load(tx, name, row);
       });

@@ -1,3 +1,10 @@
+export {
+  type Authority,
+  type AuthorityDeps,
+  authorityAudited,
+  createAuthority,
+} from './authority/authority.ts';
+export { authorityRoutes } from './authority/routes.ts';
 export type {
   AttachReferrer,
   Evidence,
@@ -7,6 +14,13 @@ export type {
   SealRequest,
   Signing,
 } from './evidence.ts';
+export {
+  createFederation,
+  type Federation,
+  type FederationDeps,
+  federationAudited,
+} from './federation/federation.ts';
+export { federationRoutes } from './federation/routes.ts';
 export { signingMigrations } from './migrations.ts';
 export { createAdmission, type RekorWriters } from './rekor/admission.ts';
 export { createRekor, type Rekor } from './rekor/rekor.ts';

@@ -1,4 +1,6 @@
 import type { Migration } from '#platform';
+import { authorityMigration } from './authority/migrations.ts';
+import { federationMigration } from './federation/migrations.ts';
 import { rekorMigration } from './rekor/migration.ts';
 import { timestampMigration } from './timestamp/migrations.ts';
 import { trustMigration } from './trust/migrations.ts';
@@ -60,4 +62,6 @@ export const signingMigrations: Migration[] = [
       create index signing_evidence_signed_at on signing_evidence (signed_at);
     `,
   },
+  federationMigration,
+  authorityMigration,
 ];

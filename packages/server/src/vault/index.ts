@@ -1,5 +1,6 @@
 export { auditRoutes } from './audit/routes.ts';
 export { type AuditSettings, configuredDevices } from './audit/settings.ts';
+export { createForeignTokens, type ForeignTokens } from './credentials/jwt/foreign-tokens.ts';
 export { createHandler } from './http/handler.ts';
 export { vaultMigrations } from './inventory/migrations.ts';
 export { inventoryRoutes } from './inventory/routes.ts';

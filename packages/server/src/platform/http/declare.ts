@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { Actor } from '../ports.ts';
 import { limitedBody, tooLarge } from './body.ts';
-import { plainHeaders } from './credentials.ts';
+import { plainHeaders, tokenOf } from './credentials.ts';
 import { type GuardDeps, guard, type Visit, visitOf } from './guard.ts';
 import { Problem } from './problem.ts';
 import { shapeOf } from './shape.ts';
@@ -27,8 +27,8 @@ interface ErasedRoute {
   readonly response?: TSchema;
   readonly bodyLimitBytes?: number;
   readonly timeoutSeconds?: number;
-  readonly credentials?: 'bearer' | 'basic';
   readonly authenticate?: (token: string) => Promise<Actor>;
+  readonly credentials?: 'bearer' | 'basic' | 'foreign';
   readonly renderFault?: RenderFault;
   readonly status?: number;
   readonly handle: (...parts: unknown[]) => Promise<unknown>;
@@ -72,7 +72,7 @@ function declareJson(app: FastifyInstance, spec: ErasedRoute, deps: GuardDeps): 
       if (spec.body === undefined && request.body !== undefined && request.body !== null) {
         throw new Fault('invalid', 'http.unexpected_body', 'expected no body, got one');
       }
-      const result = await spec.handle({ ...partsOf(request, visitOf(request)), body: request.body });
+      const result = await spec.handle({ ...partsOf(spec, request, visitOf(request)), body: request.body });
       // The time may be up, and its answer given, while the handler was still working.
       if (reply.sent) return reply;
       if (result === undefined) return reply.code(spec.status ?? 204).send();
@@ -101,7 +101,11 @@ function declareStream(app: FastifyInstance, spec: ErasedRoute, deps: GuardDeps)
       const touch = silenceOnly ? visit.deadline.touch : () => undefined;
       if (Number(request.headers['content-length'] ?? 0) > limitBytes) throw tooLarge(limitBytes);
       const body = limitedBody(request.raw, limitBytes, touch);
-      await spec.handle({ ...partsOf(request, visit), body: undefined }, streamReply(reply, touch), body);
+      await spec.handle(
+        { ...partsOf(spec, request, visit), body: undefined },
+        streamReply(reply, touch),
+        body,
+      );
       if (!reply.sent)
         throw new Fault('internal', 'http.no_answer', 'the handler of a stream sent no answer');
       return reply;
@@ -144,8 +148,10 @@ async function* touching(content: AsyncIterable<Uint8Array>, touch: () => void):
   }
 }
 
-function partsOf(request: FastifyRequest, visit: Visit) {
+function partsOf(spec: ErasedRoute, request: FastifyRequest, visit: Visit) {
+  const foreign = spec.access.kind === 'public' && spec.credentials === 'foreign';
   return {
+    ...(foreign ? { foreignToken: tokenOf(request.headers.authorization, 'bearer') } : {}),
     actor: visit.actor,
     params: request.params,
     query: request.query,

@@ -20,8 +20,8 @@ export interface GuardDeps {
 export interface Guarded {
   readonly access: Access<never>;
   readonly params?: TSchema | undefined;
-  readonly credentials?: 'bearer' | 'basic';
   readonly authenticate?: Authenticate;
+  readonly credentials?: 'bearer' | 'basic' | 'foreign';
   readonly renderFault?: RenderFault;
 }
 
@@ -72,7 +72,7 @@ async function admit(
 ): Promise<Actor> {
   const { access } = spec;
   if (access.kind === 'public') return anonymous;
-  const token = tokenOf(authorization, spec.credentials ?? 'bearer');
+  const token = tokenOf(authorization, spec.credentials === 'basic' ? 'basic' : 'bearer');
   if (token === undefined) {
     throw new Fault('unauthenticated', 'http.no_credentials', 'expected a token, got none', {
       hint: "send 'authorization: Bearer <token>', or sign in first",

@@ -35,6 +35,8 @@ export interface RequestOf<Params, Query, Body> {
   readonly query: Query;
   readonly body: Body;
   readonly requestId: string;
+  /** The bearer token of a route with `credentials: 'foreign'`, as it came; nobody has looked at it. */
+  readonly foreignToken?: string | undefined;
   /** Lower case names; without the credentials, which the platform has already used. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Aborted when the caller went away or the time is up. */
@@ -67,10 +69,13 @@ interface Common<Path extends string, P extends Schema, Q extends Schema> {
    * a large upload may take its time but not stand still.
    */
   readonly timeoutSeconds?: number;
-  /** `basic` also takes a token as password, as OCI clients send it. */
-  readonly credentials?: 'bearer' | 'basic';
   /** Finds the actor in place of the server's own way, for a protocol with tokens of its own. */
   readonly authenticate?: (token: string) => Promise<Actor>;
+  /**
+   * `basic` also takes a token as password, as OCI clients send it. `foreign`, for public routes: the bearer token is
+   * of another issuer, for the handler to judge.
+   */
+  readonly credentials?: 'bearer' | 'basic' | 'foreign';
   readonly renderFault?: RenderFault;
 }
 
