@@ -7,6 +7,7 @@ import { agentAdd, agentRun } from './agent/agent.ts';
 import { auditSearch } from './audit/search.ts';
 import { auditTail } from './audit/tail.ts';
 import { auditVerify } from './audit/verify.ts';
+import { copy } from './copy/copy.ts';
 import { envList, envSet, envShow } from './environment/env.ts';
 import { envParity } from './environment/parity.ts';
 import { envPromoteConfig } from './environment/promote-config.ts';
@@ -74,6 +75,7 @@ export const commands: readonly Command[] = [
   trace,
   verify,
   evidenceExport,
+  copy,
   trustRoot,
   ledgerVerify,
   auditSearch,
