@@ -32,6 +32,7 @@ import { config } from './server/config.ts';
 import { doctor } from './server/doctor.ts';
 import { server } from './server/server.ts';
 import { up } from './server/up.ts';
+import { sigstoreVerifyBundle } from './sigstore/verify-bundle.ts';
 import { secretExport } from './transfer/export.ts';
 import { secretImport } from './transfer/import.ts';
 import { vaultCommands } from './vault/all.ts';
@@ -76,6 +77,7 @@ export const commands: readonly Command[] = [
   verify,
   evidenceExport,
   copy,
+  sigstoreVerifyBundle,
   trustRoot,
   ledgerVerify,
   auditSearch,
