@@ -196,7 +196,7 @@ export {
   type TrustRoot,
   trustRootMediaType,
 } from './trust/trust-root.ts';
-export { type TufKey, tufKey, tufKeyId } from './tuf/key.ts';
+export { type TufKey, tufKey, tufKeyId, tufKeySpki } from './tuf/key.ts';
 export {
   parseTuf,
   requireSignatures,

@@ -35,6 +35,10 @@ import { up } from './server/up.ts';
 import { sigstoreVerifyBundle } from './sigstore/verify-bundle.ts';
 import { secretExport } from './transfer/export.ts';
 import { secretImport } from './transfer/import.ts';
+import { trustExport } from './trust/export.ts';
+import { trustInit, trustRotate } from './trust/roots.ts';
+import { trustShow } from './trust/show.ts';
+import { trustVerify } from './trust/verify.ts';
 import { vaultCommands } from './vault/all.ts';
 
 /** Every command, in the order of a first day. */
@@ -79,6 +83,11 @@ export const commands: readonly Command[] = [
   copy,
   sigstoreVerifyBundle,
   trustRoot,
+  trustInit,
+  trustShow,
+  trustRotate,
+  trustExport,
+  trustVerify,
   ledgerVerify,
   auditSearch,
   auditTail,

@@ -37,7 +37,7 @@ export function tufKeyId(key: TufKey): string {
 }
 
 /** The SubjectPublicKeyInfo. One key has one spelling: a second one would count twice towards a threshold. */
-export function spkiOfTufKey(key: TufKey): Uint8Array {
+export function tufKeySpki(key: TufKey): Uint8Array {
   const body = key.keyval.public.replace(/-----(?:BEGIN|END) PUBLIC KEY-----|\n/g, '');
   const spki = fromBase64(body);
   checkP256(spki);

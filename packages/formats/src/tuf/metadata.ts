@@ -5,7 +5,7 @@ import { Fault } from '../fault.ts';
 import { closed, integer, list, oneOf, open, plainObject, record, type Shape, text } from '../json/shape.ts';
 import { parseStrictJson } from '../json/strict.ts';
 import { olpcJson } from './canonical.ts';
-import { spkiOfTufKey, type TufKey, tufKey, tufKeyId, tufKeyShape } from './key.ts';
+import { type TufKey, tufKey, tufKeyId, tufKeyShape, tufKeySpki } from './key.ts';
 
 export const tufRoles = ['root', 'targets', 'snapshot', 'timestamp'] as const;
 export type TufRole = (typeof tufRoles)[number];
@@ -165,7 +165,7 @@ export function requireSignatures(root: TufRoot, role: TufRole, file: TufMetadat
   for (const { keyid, sig } of file.signatures) {
     const key = root.keys[keyid];
     if (key === undefined || !keyids.includes(keyid) || signed.has(keyid)) continue;
-    if (verifyP256(spkiOfTufKey(key), file.signedBytes, fromHex(sig))) signed.add(keyid);
+    if (verifyP256(tufKeySpki(key), file.signedBytes, fromHex(sig))) signed.add(keyid);
   }
   if (signed.size >= threshold) return;
   throw new Fault(
@@ -178,7 +178,7 @@ export function requireSignatures(root: TufRoot, role: TufRole, file: TufMetadat
 /** Every key under its own id, and thresholds that can be reached. */
 function requireSoundRoot(root: TufRoot): void {
   for (const [id, key] of Object.entries(root.keys)) {
-    spkiOfTufKey(key);
+    tufKeySpki(key);
     if (tufKeyId(key) !== id) throw unsound('each key under the hash of itself');
   }
   for (const role of tufRoles) {
