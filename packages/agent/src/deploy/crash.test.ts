@@ -35,6 +35,7 @@ describe('an agent killed with SIGKILL', () => {
       const { digest } = world.pushImage(w.registry, [[world.file('app/server.cjs', world.server('one'))]], command);
       const deployer = w.deployer();
       await deployer.open();
+      await deployer.takeRevocations(w.revocations());
       await deployer.apply(w.desired(digest, 7));
       console.log(JSON.stringify({ directory: w.directory, port: w.port, digest, report: deployer.reports()[0],
         trustRoot: w.installation.trustRootText }) + '\\n');
@@ -100,6 +101,7 @@ describe('a foreign process', () => {
       const { digest } = pushImage(world.registry, [[file('app/server.cjs', server('one'))]], nodeCommand);
       const deployer = world.deployer();
       await deployer.open();
+      await deployer.takeRevocations(world.revocations());
       await deployer.apply(world.desired(digest, 1));
       const pid = readdirSync('/proc').find((each) => {
         try {

@@ -47,6 +47,7 @@ const root = (digest: Digest): string =>
 const open = async (...args: Parameters<World['deployer']>): Promise<Deployer> => {
   const deployer = world.deployer(...args);
   await deployer.open();
+  await deployer.takeRevocations(world.revocations());
   return deployer;
 };
 

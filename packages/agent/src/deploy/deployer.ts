@@ -5,6 +5,7 @@ import type { DeployReport, DesiredState } from '@sallyport/contract';
 import { Fault, type TrustRoot } from '@sallyport/formats';
 import type { Clock, Log, Sandbox } from '../sandbox/index.ts';
 import { createReleases, type ImageSource } from './release/releases.ts';
+import { createRevocationKeeper } from './revocations.ts';
 import { createService, type Service } from './service.ts';
 import { createServing, type Outside } from './serving.ts';
 import { createStateStore } from './state.ts';
@@ -25,6 +26,8 @@ export interface DeployerDeps {
 export interface Deployer {
   /** Takes the directory for this process, starts again what ran before, and begins to watch. */
   open(): Promise<void>;
+  /** Takes the newest revocation list; what runs is judged by it at once. Throws for one that is older or not genuine. */
+  takeRevocations(bundle: string): Promise<void>;
   /** Resolves when the state was acted on; whether it runs is in the report. Never throws for a bad one. */
   apply(desired: DesiredState): Promise<void>;
   reports(): readonly DeployReport[];
@@ -37,6 +40,11 @@ const tickMilliseconds = 500;
 export function createDeployer(deps: DeployerDeps): Deployer {
   const { log } = deps;
   const state = createStateStore(join(deps.directory, 'state'));
+  const revocations = createRevocationKeeper({
+    file: join(deps.directory, 'revocations.json'),
+    trustRoot: deps.trustRoot,
+    clock: deps.clock,
+  });
   const services = new Map<string, Service>();
   let lock: Server | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -57,7 +65,10 @@ export function createDeployer(deps: DeployerDeps): Deployer {
       images,
     });
     const serving = createServing({ sandbox, releases, outside, log });
-    const made = createService({ project, environment, service }, { serving, state, trustRoot, clock, log });
+    const made = createService(
+      { project, environment, service },
+      { serving, state, revocations, trustRoot, clock, log },
+    );
     services.set(key, made);
     return made;
   }
@@ -84,11 +95,13 @@ export function createDeployer(deps: DeployerDeps): Deployer {
   return {
     async open() {
       lock = await takeDirectory(deps.directory);
+      await revocations.open();
       const states = await state.list();
       // Instances of an earlier agent ended with it (their sandboxes die with their parent), so none is doubled.
       await Promise.all(states.map(async (found) => await serviceOf(found.desired).recover(found)));
       schedule();
     },
+    takeRevocations: revocations.take,
     async apply(desired) {
       await serviceOf(desired).apply(desired);
     },

@@ -3,6 +3,7 @@ import { type Digest, Fault, isFault, type TrustRoot } from '@sallyport/formats'
 import type { Clock, Log } from '../sandbox/index.ts';
 import { createFindings } from './findings.ts';
 import { foreignProcesses } from './instance/foreign.ts';
+import type { RevocationKeeper } from './revocations.ts';
 import type { Live, Serving } from './serving.ts';
 import type { ServiceState, StateStore } from './state.ts';
 import { type Accepted, acceptDesired } from './verify.ts';
@@ -10,6 +11,7 @@ import { type Accepted, acceptDesired } from './verify.ts';
 export interface ServiceDeps {
   readonly serving: Serving;
   readonly state: StateStore;
+  readonly revocations: Pick<RevocationKeeper, 'sequence' | 'requireFresh' | 'requireStanding'>;
   readonly trustRoot: () => TrustRoot;
   readonly clock: Clock;
   readonly log: Log;
@@ -44,7 +46,8 @@ const releaseKinds: ReadonlyArray<DriftFinding['kind']> = [
 
 type Place = Pick<DesiredState, 'project' | 'environment' | 'service'>;
 
-export function createService(place: Place, { serving, state, trustRoot, clock, log }: ServiceDeps): Service {
+export function createService(place: Place, deps: ServiceDeps): Service {
+  const { serving, state, revocations, trustRoot, clock, log } = deps;
   const findings = createFindings(clock);
   let saved: ServiceState | undefined;
   let wanted: Accepted | undefined;
@@ -63,6 +66,10 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
   let nextCheck = 0;
   let nextLook = 0;
   let stopped = false;
+  /** The list that the live instance was last judged by. */
+  let judgedBy: number | undefined;
+  /** What runs was revoked: it is reported so, and never counts as healthy. */
+  let revoked = false;
   let turn: Promise<unknown> = Promise.resolve();
 
   /** One at a time, in order of asking; a failure of one is not one of the next. */
@@ -100,12 +107,17 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
     options: { record?: Digest | undefined; fresh?: boolean } = {},
   ): Promise<void> {
     const { record, fresh } = options;
+    // Also what ran before: nothing revoked is started, by a restart of the agent, of the instance, or to mend drift.
+    revocations.requireStanding(accepted.shown);
+    const list = revocations.sequence();
     if (serving.live() === undefined) health = 'Progressing';
     const live = await serving.moveTo(accepted, {
       ...(record === undefined ? {} : { record }),
       ...(fresh === undefined ? {} : { fresh }),
     });
     health = 'Healthy';
+    revoked = false;
+    judgedBy = list;
     failedChecks = 0;
     startedAt = performance.now();
     nextCheck = startedAt + accepted.target.health.intervalSeconds * 1000;
@@ -150,6 +162,25 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
     }
   }
 
+  /** Asked once for each list, not at each tick. */
+  async function judge(): Promise<void> {
+    const live = serving.live();
+    const list = revocations.sequence();
+    if (live === undefined || list === judgedBy) return;
+    try {
+      revocations.requireStanding(live.accepted.shown);
+      judgedBy = list;
+    } catch (error) {
+      refuse(error, 'what runs was revoked');
+      revoked = true;
+      health = 'Degraded';
+      restarting = undefined;
+      if (isCurrent()) attempts = maxAttempts;
+      if (live.accepted.target.revoked === 'stop') await serving.withdraw();
+      judgedBy = list;
+    }
+  }
+
   async function supervise(): Promise<void> {
     const live = serving.live();
     if (live?.instance.hasEnded() !== true) return;
@@ -187,6 +218,7 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
     const answer = await live.instance.check();
     if (answer === undefined) {
       failedChecks = 0;
+      if (revoked) return;
       health = 'Healthy';
       if (refusal?.code === 'deploy.unhealthy' && isCurrent()) refusal = undefined;
       return;
@@ -239,6 +271,8 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
           accepted = acceptDesired(desired, trustRoot(), saved?.highestRevision ?? 0);
           if (known?.revision === desired.revision && known.digest !== desired.digest)
             throw conflict(known, desired);
+          revocations.requireFresh();
+          revocations.requireStanding(accepted.shown);
           // Before anything is done, so that no crash makes the agent forget what it saw.
           await save({ ...saved, highestRevision: desired.revision, desired });
         } catch (error) {
@@ -283,6 +317,7 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
       }),
     tick: () =>
       exclusively(async () => {
+        await judge();
         await supervise();
         const due = performance.now() >= notBefore;
         if (!isCurrent() && restarting?.desired.revision !== wanted?.desired.revision) {
@@ -301,7 +336,12 @@ export function createService(place: Place, { serving, state, trustRoot, clock, 
         ...place,
         revision: acted,
         ...(live === undefined ? {} : { digest: live.accepted.desired.digest }),
-        sync: wanted === undefined ? 'Unknown' : isCurrent() && !findings.any() ? 'Synced' : 'OutOfSync',
+        sync:
+          wanted === undefined
+            ? 'Unknown'
+            : isCurrent() && !revoked && !findings.any()
+              ? 'Synced'
+              : 'OutOfSync',
         health: unreachable ? 'Degraded' : health,
         ...(refusal === undefined ? {} : { refusal }),
         findings: findings.list(),

@@ -36,6 +36,8 @@ export interface Serving {
    * lets the old one finish. On any failure the old one stays as it is. `fresh` takes the bytes from the registry.
    */
   moveTo(accepted: Accepted, options: { readonly record?: Digest; readonly fresh?: boolean }): Promise<Live>;
+  /** The live instance is not to run any more: its connections are cut and the port is given back. */
+  withdraw(): Promise<void>;
   /** The live instance ended: connections wait for the next. */
   lose(): Promise<void>;
   /** Whether the port is ours; tries to get it. True while there is nothing to serve. */
@@ -177,6 +179,17 @@ export function createServing({ sandbox, releases, outside, log }: ServingDeps):
       // Not awaited: long connections may take their time while the new instance serves. `stop` waits for it.
       retiring = Promise.allSettled([retiring, retireAndSweep(old, oldFront, closing)]);
       return next;
+    },
+    async withdraw() {
+      const gone = live;
+      live = undefined;
+      await front?.close();
+      front = undefined;
+      await retiring;
+      // No grace: it may be hostile, and would have it to do harm.
+      await gone?.instance.stop(0);
+      await gone?.proxy?.close();
+      for (const revision of [...secretsOf.keys()]) wipe(revision);
     },
     async lose() {
       front?.pointTo(undefined);

@@ -18,6 +18,8 @@ export interface Target {
   /** Names of the secrets it needs; their values come from the server, in memory. */
   readonly secretNames: readonly string[];
   readonly drift: 'report' | 'correct';
+  /** What happens to it while it runs and is revoked. */
+  readonly revoked: 'stop' | 'report';
 }
 
 /** One secret as the agent holds it: in memory, for as long as its revision may be restarted. */
@@ -39,6 +41,8 @@ export function readTarget(spec: Readonly<Record<string, unknown>>): Target {
   const path = health['path'] === undefined ? undefined : text(health['path'], 'target.health.path');
   const drift = spec['drift'] ?? 'report';
   if (drift !== 'report' && drift !== 'correct') throw refused('drift "report" or "correct"', drift);
+  const revoked = spec['revoked'] ?? 'stop';
+  if (revoked !== 'stop' && revoked !== 'report') throw refused('revoked "stop" or "report"', revoked);
   const cpus = optionalNumber(limits['cpus'], 'cpus');
   const memoryMb = optionalNumber(limits['memory_mb'], 'memory_mb');
   const processes = optionalNumber(limits['processes'], 'processes');
@@ -63,6 +67,7 @@ export function readTarget(spec: Readonly<Record<string, unknown>>): Target {
     ),
     secretNames: Object.keys(object(spec['secrets'] ?? {}, 'secrets')),
     drift,
+    revoked,
   };
 }
 

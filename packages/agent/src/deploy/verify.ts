@@ -1,11 +1,14 @@
 import type { DesiredState } from '@sallyport/contract';
 import { Fault, parseDigest, type TrustRoot, verifyDesiredState } from '@sallyport/formats';
+import type { Shown } from './revocations.ts';
 import { readTarget, type Target } from './target.ts';
 
 /** A desired state the agent believes, and what it asks for. */
 export interface Accepted {
   readonly desired: DesiredState;
   readonly target: Target;
+  /** What says that it may run and who built it; asked again whenever something is revoked. */
+  readonly shown: Shown;
 }
 
 /**
@@ -36,5 +39,9 @@ export function acceptDesired(
     verdict: desired.verdict,
     minRevision: Math.max(1, highestRevision),
   });
-  return { desired, target: readTarget(verified.desired.spec) };
+  return {
+    desired,
+    target: readTarget(verified.desired.spec),
+    shown: { verdict: verified.verdict, provenance: desired.provenance ?? [] },
+  };
 }

@@ -23,10 +23,24 @@ export async function pullDesired(
   signal: AbortSignal,
 ): Promise<void> {
   let cursor: string | undefined;
+
+  /** A list that is refused changes nothing: what comes is judged by the one that is kept, and refused once that is old. */
+  async function takeRevocations(bundle: string): Promise<void> {
+    try {
+      await deployer.takeRevocations(bundle);
+    } catch (error) {
+      log.error(
+        { error: isFault(error) ? error.code : String(error), reason: String(error) },
+        'a revocation list was refused',
+      );
+    }
+  }
+
   while (!signal.aborted) {
     try {
       const page = await api.desired(cursor, waitSeconds, signal);
       if (page.cursor === cursor) continue;
+      await takeRevocations(page.revocations);
       // Each on its own: one that takes long or is refused holds up no other.
       await Promise.all(page.deployments.map((desired) => deployer.apply(desired)));
       cursor = page.cursor;

@@ -2,6 +2,7 @@ import type {
   AgentHello,
   AgentWelcome,
   DeployReport,
+  DesiredPage,
   DesiredState,
   JobGrant,
   JobReport,
@@ -20,11 +21,7 @@ export interface ServerApi {
    */
   lease(waitSeconds: number, anew: boolean, signal: AbortSignal): Promise<JobGrant | undefined>;
   job(job: JobGrant): JobApi;
-  desired(
-    after: string | undefined,
-    waitSeconds: number,
-    signal: AbortSignal,
-  ): Promise<{ readonly cursor: string; readonly deployments: readonly DesiredState[] }>;
+  desired(after: string | undefined, waitSeconds: number, signal: AbortSignal): Promise<DesiredPage>;
   deploymentSecrets(desired: DesiredState): Promise<readonly SecretGrant[]>;
   report(report: DeployReport): Promise<void>;
 }

@@ -235,6 +235,12 @@ export const Environment = Type.Object(
         description: 'what happens when what runs differs from what was declared; default report',
       }),
     ),
+    revoked: Type.Optional(
+      Type.Union([Type.Literal('stop'), Type.Literal('report')], {
+        description:
+          'what happens to a running release that was revoked: `stop` ends it at once, `report` leaves it running until another takes its place; neither is ever started again; default stop',
+      }),
+    ),
     rollback: Type.Optional(
       Type.Object(
         {

@@ -53,7 +53,7 @@ export function createRelease(deps: ReleaseDeps) {
   const judge = createJudge(context);
   const opener = createOpener(context);
   const { advance } = createAdvance(context, judge, opener);
-  const reporter = createReporter(context);
+  const reporter = createReporter(context, opener);
   const desired = createDesired(context);
   const views = createViews(context, judge);
   const { approve, sealApproval } = createApprovals(context);

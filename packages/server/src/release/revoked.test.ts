@@ -10,6 +10,7 @@ import {
   build,
   createWorld,
   declare,
+  healthy,
   imageOf,
   offer,
   place,
@@ -160,6 +161,34 @@ describe('a revocation', () => {
     const next = verifyRevocations((await waiting).revocations, trust, known);
     expect(next.list).toMatchObject({ sequence: 2, entries: [{ reason: 'host taken over' }] });
     expect(await codeOf(() => world.release.currentDesired(place('dev')))).toBe('formats.revoked');
+  });
+
+  it('of what runs brings back the last healthy release, judged again, once', async () => {
+    const refusal = { code: 'deploy.revoked', message: 'digest …, revoked by officer' };
+    for (const [index, name] of ['one', 'two'].entries()) {
+      await build(world, name);
+      await offer(world, name);
+      await world.jobs.drain();
+      await healthy(world, 'dev', name, { revision: index + 1 });
+      await world.jobs.drain();
+      world.clock.advance(1000);
+    }
+    await world.revocations.revoke(officer, {
+      target: { kind: 'digest', digest: imageOf('two') },
+      reason: 'it mines coins',
+    });
+    for (let repeated = 0; repeated < 3; repeated += 1) {
+      world.clock.advance(1000);
+      await healthy(world, 'dev', 'two', { revision: 2, health: 'Degraded', sync: 'OutOfSync', refusal });
+      await world.jobs.drain();
+    }
+
+    const inDev = (await world.release.promotions('shop')).filter(({ environment }) => environment === 'dev');
+    expect(inDev.map(({ digest, purpose, state }) => [digest, purpose, state])).toEqual([
+      [imageOf('one'), 'rollback', 'deployed'],
+      [imageOf('two'), 'promote', 'healthy'],
+      [imageOf('one'), 'promote', 'healthy'],
+    ]);
   });
 
   it('is renewed before it is too old, and not more often than that', async () => {

@@ -5,12 +5,17 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { DeployReport, DesiredState } from '@sallyport/contract';
 import {
+  buildType,
   canonicalJson,
   type Digest,
+  digestHex,
   digestOf,
   mediaTypes,
+  type Provenance,
   placeUri,
   predicateTypes,
+  type Revocations,
+  revocationsSubject,
   type Statement,
   type TarEntry,
   utf8,
@@ -145,6 +150,8 @@ export interface World {
   readonly port: number;
   readonly sandbox: Sandbox;
   readonly installation: ReturnType<typeof testInstallation>;
+  /** A revocation list of this installation, issued now and valid for an hour unless said otherwise. */
+  revocations(list?: Partial<Revocations>): string;
   desired(digest: Digest, revision: number, change?: DesiredChange): DesiredState;
   deployer(outside?: Partial<Outside>): Deployer;
   close(): Promise<void>;
@@ -171,12 +178,14 @@ export async function openWorld(): Promise<World> {
   mkdirSync(join(directory, 'deploy'));
   const port = await freePort();
   const opened: Deployer[] = [];
+  const first = revocationList(installation);
   return {
     directory,
     registry,
     port,
     sandbox,
     installation,
+    revocations: (list) => (list === undefined ? first : revocationList(installation, list)),
     desired: (digest, revision, change = {}) => desiredState(installation, digest, revision, port, change),
     deployer(outside = {}) {
       const deployer = createDeployer({
@@ -198,6 +207,26 @@ export async function openWorld(): Promise<World> {
   };
 }
 
+export function revocationList(
+  installation: ReturnType<typeof testInstallation>,
+  list: Partial<Revocations> = {},
+): string {
+  const now = Date.now();
+  const statement: Statement<Revocations> = {
+    subject: revocationsSubject(installation.trustRoot.installation),
+    predicateType: predicateTypes.revocations,
+    predicate: {
+      installation: installation.trustRoot.installation,
+      sequence: 1,
+      issuedAt: new Date(now).toISOString(),
+      nextUpdate: new Date(now + 3_600_000).toISOString(),
+      entries: [],
+      ...list,
+    },
+  };
+  return installation.seal(statement)[0] ?? '';
+}
+
 function desiredState(
   installation: ReturnType<typeof testInstallation>,
   digest: Digest,
@@ -206,6 +235,15 @@ function desiredState(
   change: DesiredChange,
 ): DesiredState {
   const at = '2026-11-20T10:00:00Z';
+  const provenance: Statement<Provenance> = {
+    subject: { name: ociRepository, digest },
+    predicateType: predicateTypes.provenance,
+    predicate: {
+      buildDefinition: { buildType, externalParameters: {} },
+      runDetails: { builder: { id: installation.trustRoot.builderId } },
+    },
+  };
+  const [provenanceBundle = ''] = installation.seal(provenance);
   const verdict: Statement = {
     subject: { name: ociRepository, digest: change.verdictSubject ?? digest },
     predicateType: predicateTypes.verdict,
@@ -214,6 +252,7 @@ function desiredState(
       timeVerified: at,
       resourceUri: placeUri({ ...place, environment: change.environment ?? place.environment }),
       policy: { uri: 'sallyport:policy' },
+      inputAttestations: [{ digest: { sha256: digestHex(digestOf(utf8(provenanceBundle))) } }],
       verificationResult: change.verdictResult ?? 'PASSED',
       verifiedLevels: [],
     },
@@ -238,7 +277,10 @@ function desiredState(
     },
   };
   const [bundle = ''] = installation.seal(statement);
-  return { ...place, revision, digest, ociRepository, statement: bundle, verdict: verdictBundle };
+  return {
+    ...{ ...place, revision, digest, ociRepository, statement: bundle, verdict: verdictBundle },
+    provenance: [provenanceBundle],
+  };
 }
 
 export async function freePort(): Promise<number> {

@@ -1,21 +1,24 @@
 import type { DeployReport, DriftFinding } from '@sallyport/contract';
 import { type Digest, Fault, parseDigest } from '@sallyport/formats';
-import type { Actor, Tx } from '#platform';
+import { type Actor, systemActor, type Tx } from '#platform';
 import { type Context, promotionQueue, resourceOf } from '../context.ts';
-import { placeOf } from '../promotion/advance.ts';
+import { lastHealthy, placeOf } from '../promotion/advance.ts';
 import { silenceSeconds } from '../promotion/judge.ts';
+import type { Opener } from '../promotion/open.ts';
 import type { Place, Promotion } from '../promotion/promotion.ts';
 import type { Observed } from '../store.ts';
 
 /** How far an agent's clock may be ahead. Times that count are the server's; the agent's only order its reports. */
 const maxAheadSeconds = 300;
 const keptFindings = 200;
+/** What an agent says of a release that ran and was withdrawn (agent/src/deploy/revocations.ts). */
+const revokedCode = 'deploy.revoked';
 
 /**
  * Takes in what an agent says it sees. `revision` is the desired revision the report is about, `digest` what runs.
  * A report moves only the promotion of that very revision, so an old or late one cannot move a newer one.
  */
-export function createReporter(context: Context) {
+export function createReporter(context: Context, opener: Opener) {
   const { db, store, deployments, clock, audit, ids, jobs } = context;
 
   async function report(actor: Actor, sent: DeployReport): Promise<Promotion | undefined> {
@@ -136,6 +139,8 @@ export function createReporter(context: Context) {
     const found = await store.findByRevision(tx, place, sent.revision);
     if (found === undefined) return undefined;
     const promotion = await store.getForUpdate(tx, found.id);
+    if (promotion.state === 'healthy' && sent.refusal?.code === revokedCode)
+      await replaceRevoked(tx, promotion, sent.refusal.message);
     if (promotion.state !== 'deployed') return promotion;
     if (sent.refusal !== undefined) {
       const { code, message } = sent.refusal;
@@ -158,6 +163,22 @@ export function createReporter(context: Context) {
       return context.move(tx, promotion, 'failed', { outcome }, actor);
     }
     return promotion;
+  }
+
+  /** Once for a revision: the report is repeated, and a person may have asked for something else since. */
+  async function replaceRevoked(tx: Tx, promotion: Promotion, message: string): Promise<void> {
+    const [newest] = await store.listAt(tx, promotion, 1);
+    if (newest?.id !== promotion.id) return;
+    const target = await lastHealthy(context, tx, promotion);
+    if (target === undefined) return;
+    await opener.open(tx, {
+      ...placeOf(promotion),
+      digest: target.digest,
+      purpose: 'rollback',
+      automatic: false,
+      requestedBy: systemActor,
+      reason: `${promotion.id} was revoked: ${message}`.slice(0, 500),
+    });
   }
 
   return { report };
