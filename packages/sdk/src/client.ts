@@ -17,6 +17,7 @@ import {
   type EnvironmentsClient,
   type InventoryClient,
 } from './inventory.ts';
+import { createRevocationsClient, type RevocationsClient } from './revocations.ts';
 import { createSecretsClient, type SecretsClient } from './secrets.ts';
 import { type ClientOptions, createTransport, path, type Transport } from './transport.ts';
 
@@ -82,6 +83,7 @@ export interface Client {
     /** A new key for that scope; the server moves the records to it while everything else goes on. */
     rotate(scope: KeyScope): Promise<{ readonly version: number }>;
   };
+  readonly revocations: RevocationsClient;
   readonly evidence: {
     list(digest: string): Promise<
       ReadonlyArray<{
@@ -171,6 +173,7 @@ export function createClientOn(transport: Transport): Client {
             : path`/api/keyring/environments/${scope.project}/${scope.environment}/rotate`,
         ),
     },
+    revocations: createRevocationsClient(transport),
     evidence: {
       list: async (digest) => {
         const answer = await json<{ evidence: Awaited<ReturnType<Client['evidence']['list']>> }>(

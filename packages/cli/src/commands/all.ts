@@ -21,6 +21,8 @@ import { approve, hold, promote, refuse, rollback, unhold } from './release/prom
 import { status, trace, why } from './release/status.ts';
 import { init } from './repository/init.ts';
 import { repoAdd, repoList, repoPoll } from './repository/repo.ts';
+import { revocationsList, revocationsRestore } from './revocation/revocations.ts';
+import { revokeBuilder, revokeCertificate, revokeDigest, revokeIdentity } from './revocation/revoke.ts';
 import { logs } from './run/logs.ts';
 import { run } from './run/run.ts';
 import { cancel, runs } from './run/runs.ts';
@@ -78,6 +80,12 @@ export const commands: readonly Command[] = [
   rollback,
   why,
   trace,
+  revokeDigest,
+  revokeBuilder,
+  revokeIdentity,
+  revokeCertificate,
+  revocationsList,
+  revocationsRestore,
   verify,
   evidenceExport,
   copy,
