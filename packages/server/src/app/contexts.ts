@@ -22,8 +22,6 @@ import { createRelease, releaseAudited, releaseMigrations } from '#release';
 import { createSecrets, secretsAudited, secretsMigrations } from '#secrets';
 import {
   authorityAudited,
-  createAdmission,
-  createRekor,
   createRevocations,
   createSigning,
   createTimestamps,
@@ -41,6 +39,7 @@ import { declaredConsumers } from './declared-consumers.ts';
 import { mountRoutes } from './http.ts';
 import { createJourney } from './journey.ts';
 import { enrolLocalAgent } from './local-agent.ts';
+import { createLogServices } from './log-services.ts';
 import { openRecords } from './open-records.ts';
 import { createTimers } from './timers.ts';
 import { version } from './version.ts';
@@ -110,23 +109,11 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     },
   });
   const certificates = createCertificates(ground, { identity, ledger });
-  const rekor = createRekor({
-    db,
-    clock,
+  const { rekor, witnessing, witness } = await createLogServices(ground, {
     ledger,
-    admission: createAdmission({
-      clock,
-      writers: config.rekorWriters,
-      entriesPerSecond: config.rekorEntriesPerSecond,
-      issuers: certificates.authority.intermediates,
-    }),
-    log: {
-      origin: config.ledgerOrigin,
-      publicKeySpki: logSigner.publicKeySpki,
-      baseUrl: config.publicUrl,
-    },
-    trustRoot: signing.trustRoot,
-    signer: await keyring.signer('rekor'),
+    logSigner,
+    signing,
+    issuers: certificates.authority.intermediates,
   });
   const timestamps = createTimestamps({
     db,
@@ -183,6 +170,9 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
   });
   vault.inventory.learnServices(declaredConsumers(release));
   const journey = createJourney({ db, log, jobs, pipeline, registry, signing, release });
+  jobs.every('ledger.witness', 2, async () => {
+    await witnessing.advance();
+  });
   jobs.every('keyring.rewrap', 60, async () => {
     await keyring.rewrapSome();
   });
@@ -267,6 +257,8 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     trust,
     rekor,
     rekorWriters: config.rekorWriters,
+    witnessing,
+    witness,
     revocations,
     certificates,
     pipeline,

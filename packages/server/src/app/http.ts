@@ -2,7 +2,7 @@ import type { Identity } from '#identity';
 import { identityRoutes } from '#identity';
 import type { Journal } from '#journal';
 import { type Keyring, keyringRoutes } from '#keyring';
-import { type Ledger, ledgerRoutes } from '#ledger';
+import { type Ledger, ledgerRoutes, type Witness, type Witnessing, witnessRoutes } from '#ledger';
 import { type Pipeline, pipelineRoutes } from '#pipeline';
 import type { Audit, AuditedTable, Clock, Db, Http, Routes } from '#platform';
 import { type AccessTokens, type Registry, registryRoutes } from '#registry';
@@ -44,6 +44,8 @@ export interface Contexts {
   readonly trust: Trust;
   readonly rekor: Rekor;
   readonly rekorWriters: RekorWriters;
+  readonly witnessing: Witnessing;
+  readonly witness: Witness;
   readonly revocations: Revocations;
   readonly certificates: Certificates;
   readonly pipeline: Pipeline;
@@ -70,7 +72,8 @@ export function mountRoutes(http: Http, contexts: Contexts): void {
   keyringRoutes(keyring)(http);
   identityRoutes(identity)(http);
   secretsRoutes(secrets)(http);
-  ledgerRoutes(ledger, audited)(http);
+  ledgerRoutes(ledger, audited, contexts.witnessing.published)(http);
+  witnessRoutes(contexts.witness)(http);
   registryRoutes(registry, { authorize: identity.authorize, tokens: contexts.registryTokens })(http);
   signingRoutes(signing)(http);
   timestampRoutes(contexts.timestamps)(http);

@@ -16,6 +16,7 @@ type FixedName =
   | 'evidence'
   | 'log'
   | 'rekor'
+  | 'witness'
   | 'oidc'
   | 'tuf-targets'
   | 'tuf-online'
@@ -35,6 +36,7 @@ const algorithms: Readonly<Record<FixedName, SignerAlgorithm>> = {
   'tsa-root': 'ecdsa-p256-sha256',
   tsa: 'ecdsa-p256-sha256',
   rekor: 'ecdsa-p256-sha256',
+  witness: 'ed25519',
   ct: 'ecdsa-p256-sha256',
 };
 

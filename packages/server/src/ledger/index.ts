@@ -1,5 +1,6 @@
 import type { Migration } from '#platform';
 import { logMigration } from './migrations/0001-log.ts';
+import { witnessMigration } from './migrations/0002-witness.ts';
 
 export { type EventEntry, stateHashOf } from './events.ts';
 export type { LedgerSigner } from './head.ts';
@@ -8,5 +9,9 @@ export { createAudit } from './outbox.ts';
 export type { LogProof } from './proofs.ts';
 export { ledgerRoutes } from './routes.ts';
 export type { Finding, LedgerReport, VerifyProgress } from './verify/report.ts';
+export { witnessRoutes } from './witness/routes.ts';
+export { parseVerifierKey, type VerifierKey } from './witness/verifier-key.ts';
+export { createWitness, type Witness } from './witness/witness.ts';
+export { createWitnessing, type Witnessing } from './witness/witnessing.ts';
 
-export const ledgerMigrations: readonly Migration[] = [logMigration];
+export const ledgerMigrations: readonly Migration[] = [logMigration, witnessMigration];

@@ -51,9 +51,14 @@ const forever = 'max-age=31536000, immutable';
 
 /**
  * Reading as C2SP tlog-tiles clients do, and the native API. Checkpoints and hashes are public, so that witnesses and
- * verifiers need no account; entries name people and resources, so they are not. `tables` are those of all contexts.
+ * verifiers need no account; entries name people and resources, so they are not. `tables` are those of all contexts;
+ * `published` gives the checkpoint that may be shown, with cosignatures.
  */
-export function ledgerRoutes(ledger: Ledger, tables: () => readonly AuditedTable[]): Routes {
+export function ledgerRoutes(
+  ledger: Ledger,
+  tables: () => readonly AuditedTable[],
+  published: () => Promise<string> = ledger.checkpoint,
+): Routes {
   const verifying = { now: false };
   return (http) => {
     http.stream({
@@ -62,7 +67,7 @@ export function ledgerRoutes(ledger: Ledger, tables: () => readonly AuditedTable
       summary: 'The newest signed checkpoint (c2sp.org/tlog-checkpoint)',
       access: { kind: 'public', reason: 'witnesses and verifiers read tree heads without an account' },
       handle: async (_request, reply) => {
-        const note = await ledger.checkpoint();
+        const note = await published();
         await reply
           .headers({ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-cache' })
           .send(note);

@@ -38,6 +38,7 @@ export const optionTypes = {
   port: whole(0, 65_535),
   seconds: whole(1, 86_400),
   count: whole(1, 100_000),
+  quorum: whole(0, 15),
   state: whole(0, Number.MAX_SAFE_INTEGER),
   bytes: {
     expected: 'a size such as 1048576, 512KiB, 64MiB or 10GiB',

@@ -117,6 +117,21 @@ export const options = {
     default: 'sallyport.localhost',
     doc: 'Name of the ledger in its checkpoints; does not change later.',
   },
+  witnesses: {
+    type: 'textList',
+    default: '[]',
+    doc: 'Witnesses that are asked about every checkpoint of the ledger, each as `KEY URL`: its key as `name+hash+base64`, and the address that `add-checkpoint` is below. Another Sallyport tells its own at `/witness/key`, and is at `/witness`.',
+  },
+  witnessQuorum: {
+    type: 'quorum',
+    default: '0',
+    doc: 'How many witnesses must have cosigned a checkpoint before it is shown at `/checkpoint`. With 0 it is shown at once, with the cosignatures it has.',
+  },
+  witnessedLogs: {
+    type: 'textList',
+    default: '[]',
+    doc: 'Keys of other logs, each as `name+hash+base64`, whose checkpoints this server cosigns at `/witness/add-checkpoint` as long as each extends the last one.',
+  },
   rekorWriters: {
     type: 'rekorWriters',
     default: 'certificates',
