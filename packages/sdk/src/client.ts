@@ -10,6 +10,7 @@ import type {
   WhyView,
 } from '@sallyport/contract';
 import { bodyOf } from './answer.ts';
+import { createFederationClient, type FederationClient } from './federation.ts';
 import { createIdentityClient, type IdentityClient } from './identity.ts';
 import {
   createEnvironmentsClient,
@@ -79,6 +80,7 @@ export interface Client {
   readonly environments: EnvironmentsClient;
   readonly inventory: InventoryClient;
   readonly identity: IdentityClient;
+  readonly federation: FederationClient;
   readonly keys: {
     /** A new key for that scope; the server moves the records to it while everything else goes on. */
     rotate(scope: KeyScope): Promise<{ readonly version: number }>;
@@ -163,6 +165,7 @@ export function createClientOn(transport: Transport): Client {
     secrets: createSecretsClient(transport),
     environments: createEnvironmentsClient(transport),
     inventory: createInventoryClient(transport),
+    federation: createFederationClient(transport),
     identity: createIdentityClient(transport),
     keys: {
       rotate: (scope) =>

@@ -16,6 +16,14 @@ import { ledgerVerify } from './evidence/ledger.ts';
 import { trustRoot } from './evidence/trust-root.ts';
 import { verify } from './evidence/verify.ts';
 import { exec } from './exec/exec.ts';
+import { authorityRotate, authorityShow } from './federation/authority.ts';
+import {
+  federationAdd,
+  federationLint,
+  federationList,
+  federationRemove,
+  federationShow,
+} from './federation/federation.ts';
 import { keyRotate } from './key/key.ts';
 import { approve, hold, promote, refuse, rollback, unhold } from './release/promote.ts';
 import { status, trace, why } from './release/status.ts';
@@ -109,6 +117,13 @@ export const commands: readonly Command[] = [
   policyList,
   agentAdd,
   agentRun,
+  federationAdd,
+  federationLint,
+  federationList,
+  federationShow,
+  federationRemove,
+  authorityShow,
+  authorityRotate,
   keyRotate,
   doctor,
   config,

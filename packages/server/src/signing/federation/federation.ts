@@ -76,7 +76,7 @@ export function createFederation(deps: FederationDeps): Federation {
       const findings = lintRule(rule);
       const refused = findings.filter(({ severity }) => severity === 'refused');
       if (refused.length > 0) {
-        throw new Fault('invalid', 'signing.rule_refused', refused.map(({ why }) => why).join('; '), {
+        throw new Fault('precondition', 'signing.rule_refused', refused.map(({ why }) => why).join('; '), {
           hint: refused.map(({ fix }) => fix).join('; '),
           details: { findings: refused.map(({ code }) => code) },
         });
