@@ -28,7 +28,7 @@ type Line = { readonly working: true } | { readonly report: Report } | { readonl
 
 export const auditVerify: Command = {
   name: ['audit', 'verify'],
-  summary: 'check that the audit is as it was written: every batch against its chain and against the ledger',
+  summary: 'check that the audit is as it was written: every batch against its chain and the ledger',
   more: ['Ends with 6 when anything differs, and names the first batch that does.'],
   examples: ['sally audit verify', 'sally audit verify --json'],
   run: async (invocation) => {

@@ -27,8 +27,7 @@ export const revocationsList: Command = {
 
 export const revocationsRestore: Command = {
   name: ['revocations', 'restore'],
-  summary:
-    'end a revocation for what is signed from now on; what it withdrew stays withdrawn, but for a digest',
+  summary: 'end a revocation for what is signed from now on, or give a digest back',
   args: [{ name: 'ID', doc: 'as sally revocations list shows it' }],
   flags: { reason: { type: 'string', short: 'm', value: 'TEXT', doc: 'why, for the record' } },
   examples: ['sally revocations restore rev_01a1f87fcb7c --reason "the host was set up anew"'],

@@ -78,7 +78,7 @@ export const revokeBuilder = command({
   args: [{ name: 'BUILDER', doc: 'the builder.id; that of this installation stands in its trust root' }],
   flags: fromFlag,
   examples: [
-    'sally revoke builder https://sallyport.dev/installations/sallyport/builder/v1 -m "the build host was taken over" --from 2026-11-19T08:00:00Z',
+    'sally revoke builder https://sallyport.dev/installations/sallyport/builder/v1 -m "host taken over"',
   ],
   target: ({ arg }) => ({ kind: 'builder', builder: arg(0) }),
 });
@@ -92,7 +92,7 @@ export const revokeIdentity = command({
   ],
   flags: fromFlag,
   examples: [
-    'sally revoke identity https://github.com/shop/orders/.github/workflows/ci.yml@refs/heads/main https://token.actions.githubusercontent.com -m "workflow was taken over"',
+    'sally revoke identity ci@shop.example https://issuer.example -m "account taken over" --from 2026-11-19T08:00:00Z',
   ],
   target: ({ arg }) => ({ kind: 'identity', subject: arg(0), issuer: arg(1) }),
 });
@@ -107,8 +107,8 @@ export const revokeCertificate = command({
     'issuer-key': { type: 'string', value: 'HEX', doc: 'SHA-256 of the public key (SPKI) of the authority' },
   },
   examples: [
-    'sally revoke certificate 3b1f…64 digits…9a -m "key found in a log"',
-    'sally revoke certificate --serial 7f21 --issuer-key 9c0e…64 digits…11 -m "key found in a log"',
+    'sally revoke certificate 3b1f…9a -m "key found in a log"',
+    'sally revoke certificate --serial 7f21 --issuer-key 9c0e…11 -m "key found in a log"',
   ],
   target: ({ args, flag }) => {
     const [serial, issuerKey] = [flag('serial'), flag('issuer-key')];
