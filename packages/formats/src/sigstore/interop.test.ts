@@ -8,7 +8,10 @@ import {
   testInstallation,
   testStatement,
 } from '../../test-support/evidence.ts';
+import { readVerifyingKey } from '../crypto/verifying-key.ts';
 import { toSigstoreTrustedRoot } from '../trust/sigstore.ts';
+import { parseSigstoreTrustedRoot } from './trusted-root.ts';
+import { verifySigstoreBundle } from './verify.ts';
 
 /** Verifies with Sigstore's own JavaScript client, which shares no code with ours. */
 function verifyWithSigstore(bundle: string, { trustRoot }: TestInstallation): void {
@@ -60,6 +63,26 @@ describe('a bundle we make', () => {
       swap(bundle);
       expect(() => verifyWithSigstore(JSON.stringify(bundle), installation)).toThrow();
     }
+  });
+
+  it("is accepted by the verifier of anybody's bundles, for its key, as it has no clock but the log's order", () => {
+    const installation = testInstallation();
+    const [bundle = ''] = installation.seal(testStatement());
+    const { subject } = testStatement();
+    const question = {
+      bundle,
+      trustedRoot: parseSigstoreTrustedRoot(toSigstoreTrustedRoot(installation.trustRoot)),
+      artifact: { digest: subject.digest },
+    };
+    const key = readVerifyingKey(installation.evidenceKey.spki);
+
+    const verified = verifySigstoreBundle({ ...question, policy: { key, thresholds: { times: 0 } } });
+    expect(verified.statement?.predicateType).toBe(testStatement().predicateType);
+    expect(() => verifySigstoreBundle({ ...question, policy: { key } })).toThrow('times of 1 clocks');
+    const other = readVerifyingKey(testInstallation().evidenceKey.spki);
+    expect(() =>
+      verifySigstoreBundle({ ...question, policy: { key: other, thresholds: { times: 0 } } }),
+    ).toThrow(expect.objectContaining({ kind: 'integrity' }));
   });
 
   it('makes a trusted_root.json that names log, key and hash as Sigstore spells them', () => {
