@@ -25,6 +25,7 @@ import {
   federationShow,
 } from './federation/federation.ts';
 import { keyRotate } from './key/key.ts';
+import { ledgerMonitor } from './ledger/monitor.ts';
 import { approve, hold, promote, refuse, rollback, unhold } from './release/promote.ts';
 import { status, trace, why } from './release/status.ts';
 import { init } from './repository/init.ts';
@@ -105,6 +106,7 @@ export const commands: readonly Command[] = [
   trustExport,
   trustVerify,
   ledgerVerify,
+  ledgerMonitor,
   auditSearch,
   auditTail,
   auditVerify,

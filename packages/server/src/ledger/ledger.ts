@@ -18,6 +18,7 @@ import type { LedgerStore } from './store.ts';
 import { nodeReader, tilesOfProof } from './tree.ts';
 import type { LedgerReport, VerifyProgress } from './verify/report.ts';
 import { createVerifier } from './verify/verifier.ts';
+import { verifierKeyOf } from './witness/verifier-key.ts';
 
 export interface EventPage {
   /** Newest first. */
@@ -54,6 +55,8 @@ export interface Ledger extends Audit {
   /** Integrates in the background until `stop`, which waits for the batch that runs. */
   start(): void;
   stop(): Promise<void>;
+  /** What witnesses and monitors are given to know the log by: `name+hash+base64` (c2sp.org/signed-note). */
+  readonly verifierKey: string;
   /** The newest signed checkpoint (c2sp.org/tlog-checkpoint). */
   checkpoint(): Promise<string>;
   /** The first `width` hashes of a tile, or `undefined` while the tree has not grown that far. */
@@ -112,6 +115,7 @@ export function createLedgerOn(store: LedgerStore, deps: LedgerDeps): Ledger {
   const verifier = createVerifier({ db, store, heads });
 
   return {
+    verifierKey: verifierKeyOf(deps.origin, 'log', deps.signer.publicKeySpki).text,
     async record(tx, event) {
       await outbox.record(tx, event);
       pump.nudge();

@@ -75,6 +75,15 @@ export function ledgerRoutes(
     });
     http.stream({
       method: 'GET',
+      path: '/log-key',
+      summary: 'The key of the log, as witnesses and monitors configure it (c2sp.org/signed-note)',
+      access: { kind: 'public', reason: 'it is a public key' },
+      handle: async (_request, reply) => {
+        await reply.headers({ 'content-type': 'text/plain; charset=utf-8' }).send(`${ledger.verifierKey}\n`);
+      },
+    });
+    http.stream({
+      method: 'GET',
       path: '/tile/*',
       summary: 'A tile of hashes (c2sp.org/tlog-tiles)',
       access: { kind: 'public', reason: 'proofs are checked without an account; hashes tell nothing' },
