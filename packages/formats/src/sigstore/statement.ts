@@ -1,5 +1,7 @@
 import { fromUtf8 } from '../bytes/bytes.ts';
 import { type Digest, digestHex, digestOf } from '../bytes/digest.ts';
+import { toHex } from '../bytes/encodings.ts';
+import { sha2 } from '../crypto/sha256.ts';
 import { inTotoPayloadType } from '../dsse/envelope.ts';
 import { list, oneOf, open, plainObject, record, text, uri } from '../json/shape.ts';
 import { parseStrictJson } from '../json/strict.ts';
@@ -44,8 +46,8 @@ const statementShape = open<StatementJson>(
 );
 
 /**
- * Reads the envelope's statement, which must be about the artifact. Other digests of a subject are claims about the same
- * bytes that are not looked at: SHA-256 decides.
+ * Reads the envelope's statement, which must be about the artifact: every SHA-2 digest of the subject that can be
+ * computed must be the artifact's, and at least one must. Of an artifact that is known by its digest that is SHA-256.
  */
 export function statementAbout(
   content: BundleContent & { kind: 'envelope' },
@@ -62,8 +64,8 @@ export function statementAbout(
   if (statement.subject.length > 1 && subjects !== 'many') {
     throw refusal('artifact', 'a statement about one subject', `${statement.subject.length} subjects`);
   }
-  const wanted = digestHex(digestOfArtifact(artifact));
-  const subject = statement.subject.find(({ digest }) => digest['sha256'] === wanted);
+  const known = knownDigests(artifact);
+  const subject = statement.subject.find(({ digest }) => isDigest(digest, known));
   if (subject === undefined)
     throw refusal('artifact', 'a statement about the artifact', 'one about something else');
   return {
@@ -73,6 +75,25 @@ export function statementAbout(
     subjectName: subject.name ?? '',
     subjects: statement.subject.length,
   };
+}
+
+/** Names of in-toto's DigestSet to the digests of the artifact, each computed when a subject names it. */
+function knownDigests(artifact: Artifact): (name: string) => string | undefined {
+  const found = new Map([['sha256', digestHex(digestOfArtifact(artifact))]]);
+  return (name) => {
+    if ('bytes' in artifact && !found.has(name) && (name === 'sha384' || name === 'sha512')) {
+      found.set(name, toHex(sha2(name, artifact.bytes)));
+    }
+    return found.get(name);
+  };
+}
+
+function isDigest(named: Subject['digest'], known: (name: string) => string | undefined): boolean {
+  const compared = Object.entries(named).flatMap(([name, value]) => {
+    const own = known(name);
+    return own === undefined ? [] : [own === value];
+  });
+  return compared.length > 0 && !compared.includes(false);
 }
 
 /** SHA-256 of the artifact. */

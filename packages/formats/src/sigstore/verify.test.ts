@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { bundleFromJSON } from '@sigstore/bundle';
 import { TrustedRoot } from '@sigstore/protobuf-specs';
 import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify';
@@ -9,6 +10,7 @@ import { der } from '../asn1/write.ts';
 import { utf8 } from '../bytes/bytes.ts';
 import { digestOf } from '../bytes/digest.ts';
 import { fromBase64, toBase64 } from '../bytes/encodings.ts';
+import { readVerifyingKey } from '../crypto/verifying-key.ts';
 import { isFault } from '../fault.ts';
 import { parsePattern } from './pattern.ts';
 import type { SigstorePolicy } from './policy.ts';
@@ -275,6 +277,17 @@ describe('a bundle is refused', () => {
       const bundle = sigstore.bundle({ statement: each });
       expect(refusedBy(() => verify(bundle))).toBe('integrity formats.sigstore_artifact');
     }
+    const wrongToo = { ...subject, digest: { ...subject.digest, sha512: '0'.repeat(128) } };
+    const unknown = { name: 'shop', digest: { md5: '0'.repeat(32) } };
+    for (const each of [wrongToo, unknown]) {
+      const bundle = sigstore.bundle({ statement: statement(each) });
+      expect(refusedBy(() => verify(bundle))).toBe('integrity formats.sigstore_artifact');
+    }
+    const sha512 = createHash('sha512').update(artifact).digest('hex');
+    const longer = sigstore.bundle({ statement: statement({ digest: { sha512 } }) });
+    expect(verify(longer).artifact).toBe(digest);
+    expect(refusedBy(() => verify(longer, { artifact: { digest } }))).toContain('sigstore_artifact');
+
     const many = sigstore.bundle({ statement: statement(another, subject) });
     expect(verify(many, { policy: { ...policy, subjects: 'many' } }).statement?.subjects).toBe(2);
   });
@@ -302,6 +315,48 @@ describe('a bundle is refused', () => {
     expect(refusedBy(() => verify(noTime, { policy: { ...policy, thresholds: { times: 0 } } }))).toContain(
       'threshold',
     );
+  });
+
+  it('whose envelope has two signatures, whose chain is too long or brings its root, or whose DER has another spelling', () => {
+    const twice = sigstore.bundle({ statement: statement(subject) });
+    twice.dsseEnvelope.signatures.push(twice.dsseEnvelope.signatures[0]);
+    expect(refusedBy(() => verify(twice))).toBe('integrity formats.sigstore_bundle');
+
+    const chained = (...others: readonly Uint8Array[]): TestBundle => {
+      const bundle = sigstore.bundle({ artifact });
+      const material = bundle.verificationMaterial;
+      bundle.mediaType = 'application/vnd.dev.sigstore.bundle+json;version=0.2';
+      const rest = others.map((raw) => ({ rawBytes: toBase64(raw) }));
+      material.x509CertificateChain = { certificates: [material.certificate, ...rest] };
+      delete material.certificate;
+      return bundle;
+    };
+    const { certificate } = sigstore.intermediate;
+    expect(verify(chained(certificate)).artifact).toBe(digest);
+    expect(refusedBy(() => verify(chained(...Array(10).fill(certificate))))).toContain('sigstore_bundle');
+    expect(refusedBy(() => verify(chained(sigstore.root.certificate)))).toContain('sigstore_bundle');
+    expect(refusedBy(() => verify(chained(Uint8Array.of(0x30, 0x80, 0, 0))))).toContain('sigstore_signer');
+    let bomb = der.null();
+    for (let i = 0; i < 3000; i++) bomb = der.sequence(bomb);
+    expect(refusedBy(() => verify(chained(bomb)))).toContain('sigstore_signer');
+  });
+
+  it('whose key is not the one that was asked for, or whose two hints of it differ', () => {
+    const leaf = sigstore.leaf();
+    const bundle = sigstore.bundle({ artifact, leaf });
+    const key = readVerifyingKey(leaf.key.spki);
+    expect(verify(bundle, { policy: { key } }).identity?.name).toBe(identity);
+    const other = readVerifyingKey(sigstore.leaf().key.spki);
+    expect(refusedBy(() => verify(bundle, { policy: { key: other } }))).toContain('sigstore_signer');
+
+    const hinted = sigstore.bundle({ statement: statement(subject), leaf });
+    delete hinted.verificationMaterial.certificate;
+    hinted.verificationMaterial.publicKey = { hint: 'one' };
+    hinted.dsseEnvelope.signatures[0].keyid = 'two';
+    expect(refusedBy(() => verify(hinted, { policy: { key } }))).toContain('sigstore_signer');
+    // One hint, and the key is right; but what the log has was to be verified with a certificate.
+    hinted.dsseEnvelope.signatures[0].keyid = 'one';
+    expect(refusedBy(() => verify(hinted, { policy: { key } }))).toContain('sigstore_log_entry');
   });
 
   it('by a trust root whose authority, log, certificate log or clock is another or is not trusted at the time', () => {

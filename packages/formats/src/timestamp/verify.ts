@@ -76,14 +76,19 @@ function requireSigned({ signer, infoBytes }: TimestampToken, certificate: Certi
   }
 }
 
-function requirePath({ info }: TimestampToken, leaf: Certificate, { chain }: TimestampAuthority): void {
+function requirePath(
+  { info, certificates }: TimestampToken,
+  leaf: Certificate,
+  { chain }: TimestampAuthority,
+): void {
   const { purposes, purposesCritical } = usageOf(leaf);
   // RFC 3161 section 2.3: the purpose stands alone, and is critical.
   if (purposes?.length !== 1 || !purposesCritical) throw refused('a certificate for timestamps only');
   const authorities = chain[0] === leaf ? chain.slice(1) : chain;
   verifyPath({
     leaf,
-    intermediates: authorities.slice(0, -1),
+    // Intermediate certificates may come along; what they lead to must be trusted.
+    intermediates: [...authorities.slice(0, -1), ...certificates.map(parseCertificate)],
     anchors: authorities.slice(-1),
     at: info.time,
     purpose: oids.timeStamping,
