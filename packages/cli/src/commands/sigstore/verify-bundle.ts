@@ -37,7 +37,7 @@ export const sigstoreVerifyBundle: Command = {
     staging: { type: 'boolean', doc: 'believe the trusted root for Sigstore\u2019s staging instance' },
   },
   examples: [
-    'sally sigstore verify-bundle app.tar --trusted-root tr.json --certificate-identity ci@x.io --certificate-oidc-issuer https://x.io',
+    'sally sigstore verify-bundle app --certificate-identity ci@shop.example --certificate-oidc-issuer https://x.io',
     'sally sigstore verify-bundle --bundle app.sigstore.json --key release.pub --trusted-root trusted_root.json app.tar',
   ],
   run: async ({ arg, flag, on, out, settings }) => {
