@@ -8,6 +8,7 @@ import { canonicalJson } from '../json/canonical.ts';
 import { blobPath, exportLayout } from '../oci/layout.ts';
 import { bundleReferrer } from '../oci/referrer.ts';
 import { mediaTypes } from '../oci/types.ts';
+import type { Revocation, Revocations, RevocationTarget } from '../predicates/revocations.ts';
 import { placeUri, type Verdict } from '../predicates/verdict.ts';
 import { verifyExport } from './export.ts';
 
@@ -191,5 +192,29 @@ describe('verifyExport', () => {
 
     expect(await refuses(filesOf([provenance, verdict]), 'prod')).toBe('accepted');
     expect(await refuses(filesOf([verdict]), 'prod')).toContain('all that the verdict judged');
+  });
+});
+
+describe('verifyExport with a revocation list', () => {
+  const at = '2026-11-20T10:00:00Z';
+  const files = filesOf(installation.seal(statementOf('provenance', subject)));
+  const listWith = (target: RevocationTarget, from: Revocation['from'] = 'all'): Revocations => ({
+    ...{ installation: 'example', sequence: 1, issuedAt: at, nextUpdate: '2026-11-21T10:00:00Z' },
+    entries: [{ id: 'rev_1', target, from, reason: 'taken over', by: { id: 'psn_1', name: 'Ada' }, at }],
+  });
+  const verified = (revocations: Revocations) =>
+    verifyExport(reader(files), trustRoot, { revocations }).then(
+      () => 'accepted',
+      (error: unknown) => (isFault(error) ? error.code : String(error)),
+    );
+
+  it('refuses a withdrawn digest and what only withdrawn builders built, and nothing else', async () => {
+    const builder = { kind: 'builder', builder: trustRoot.builderId } as const;
+    expect(await verified(listWith({ kind: 'digest', digest: subject }))).toBe('formats.revoked');
+    expect(await verified(listWith(builder))).toBe('formats.revoked');
+    expect(await verified(listWith(builder, { at, logIndex: 2 }))).toBe('formats.revoked');
+    expect(await verified(listWith(builder, { at, logIndex: 3 }))).toBe('accepted');
+    expect(await verified(listWith({ kind: 'builder', builder: 'https://other.example' }))).toBe('accepted');
+    expect(await verified(listWith({ kind: 'digest', digest: digestOf(layer) }))).toBe('accepted');
   });
 });

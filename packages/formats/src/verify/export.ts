@@ -5,7 +5,9 @@ import { blobPath, layoutMarker, parseExportIndex } from '../oci/layout.ts';
 import { parseImageConfig, parseImageManifest } from '../oci/parse.ts';
 import { bundleOfReferrer } from '../oci/referrer.ts';
 import { predicateNameOf, readPredicate } from '../predicates/read.ts';
+import type { Revocations } from '../predicates/revocations.ts';
 import { parsePlaceUri, type Verdict } from '../predicates/verdict.ts';
+import { digestRevoked, revokedFault, signedByOf, signerRevoked } from '../revocation/judge.ts';
 import type { TrustRoot } from '../trust/trust-root.ts';
 import { mismatch, type VerifiedBundle, verifyBundle } from './bundle.ts';
 import { notPassed } from './verdict.ts';
@@ -15,6 +17,8 @@ export type ReadFile = (path: string) => Uint8Array | Promise<Uint8Array>;
 export interface ExportExpectations {
   /** Also demand that the last verdict about this environment passed, and that all it judged is in the export. */
   readonly environment?: string;
+  /** Also refuse what this list withdraws. Verified before (`verifyRevocations`) and fresh enough (`requireFresh`). */
+  readonly revocations?: Revocations;
 }
 
 export interface ExportReport {
@@ -34,10 +38,11 @@ export interface ExportReport {
 export async function verifyExport(
   readFile: ReadFile,
   trustRoot: TrustRoot,
-  { environment }: ExportExpectations = {},
+  { environment, revocations }: ExportExpectations = {},
 ): Promise<ExportReport> {
   try {
     const report = await readExport(readFile, trustRoot);
+    if (revocations !== undefined) requireStanding(report, revocations);
     return environment === undefined
       ? report
       : { ...report, verdict: lastVerdict(report, trustRoot, environment) };
@@ -97,6 +102,16 @@ function requireOurs({ predicateType, statement }: VerifiedBundle, trustRoot: Tr
     const { id } = readPredicate('verdict', statement.predicate).verifier;
     if (id !== trustRoot.verifierId) throw mismatch('verifier', trustRoot.verifierId, id);
   }
+}
+
+/** One builder that stands is enough: the bytes are the same. */
+function requireStanding({ subject, evidence }: ExportReport, list: Revocations): void {
+  const ofDigest = digestRevoked(list, subject);
+  if (ofDigest !== undefined) throw revokedFault(ofDigest, 'an image');
+  const built = evidence.filter(({ predicateType }) => predicateNameOf(predicateType) === 'provenance');
+  const revoked = built.map((each) => signerRevoked(list, signedByOf(each)));
+  const [first] = revoked;
+  if (first !== undefined && !revoked.includes(undefined)) throw revokedFault(first, 'an image of a builder');
 }
 
 function lastVerdict(report: ExportReport, trustRoot: TrustRoot, environment: string) {

@@ -7,6 +7,9 @@ import type { Client } from '@sallyport/sdk';
 import type { Command } from '../../command.ts';
 import { connect, digestOf, placeFlags, projectOf, short } from '../../connect.ts';
 
+/** Beside the layout, as it is about no image: what was withdrawn when the export was made. */
+export const revocationsFile = 'revocations.json';
+
 export const evidenceExport: Command = {
   name: ['evidence', 'export'],
   summary: 'write an image with all its evidence as an OCI layout that sally verify checks offline',
@@ -58,7 +61,7 @@ async function onlyService(client: Client, project: string): Promise<string> {
 
 /** The image, its blobs and its evidence; gives the number of bundles. */
 async function writeLayout(
-  { evidence, transport }: Client,
+  { evidence, revocations, transport }: Client,
   repository: string,
   digest: string,
   directory: string,
@@ -75,11 +78,13 @@ async function writeLayout(
     );
   }
   const bundles = (await evidence.list(digest)).map((each) => each.bundle);
+  const { bundle: revocationList } = await revocations.list();
   const { files, blobs } = exportLayout(bytes, bundles);
   for (const { path, bytes: content } of files) {
     await mkdir(dirname(join(directory, path)), { recursive: true });
     await writeFile(join(directory, path), content);
   }
+  await writeFile(join(directory, revocationsFile), revocationList);
   for (const { path, digest: blob } of blobs) {
     const response = await transport.raw('GET', `/v2/${repository}/blobs/${blob}`, { timeoutMs: 3600_000 });
     await mkdir(dirname(join(directory, path)), { recursive: true });

@@ -1,9 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ExportReport, Fault, parseTrustRoot, verifyExport } from '@sallyport/formats';
+import {
+  type ExportReport,
+  Fault,
+  fromUtf8,
+  parseTrustRoot,
+  type Revocations,
+  requireFresh,
+  type TrustRoot,
+  verifyExport,
+  verifyRevocations,
+} from '@sallyport/formats';
 import type { Command } from '../../command.ts';
 import { readNamed } from '../../input.ts';
 import { table } from '../../printer.ts';
+import { revocationsFile } from './export.ts';
 
 /** Larger files are no part of an export; reading stops before memory is gone. */
 const maxFileBytes = 2 * 1024 ** 3;
@@ -24,6 +35,16 @@ export const verify: Command = {
       value: 'NAME',
       doc: 'also demand that the last verdict for it passed',
     },
+    revocations: {
+      type: 'string',
+      value: 'FILE',
+      doc: 'a newer revocation list than the export has (sally revocations list --json, its bundle)',
+    },
+    at: {
+      type: 'string',
+      value: 'TIME',
+      doc: 'the time the list must be valid at, for an audit of the past; default now',
+    },
   },
   examples: [
     'sally verify ./release --trust-root trust-root.json',
@@ -39,15 +60,38 @@ export const verify: Command = {
     const environment = flag('environment');
     const trustRoot = parseTrustRoot(readNamed(rootFile));
     const done = out.progress(`verifying ${arg(0)}`);
+    const revocations = await listOf(arg(0), trustRoot, flag('revocations'), flag('at'));
     const report = await verifyExport(
       (path) => readInside(arg(0), path),
       trustRoot,
-      environment === undefined ? {} : { environment },
+      environment === undefined ? { revocations } : { environment, revocations },
     ).finally(done);
     out.data(summary(report), () => render(report));
     return undefined;
   },
 };
+
+/** The newest revocations the reader has. Missing or too old refuses: what was withdrawn since would pass unseen. */
+async function listOf(
+  directory: string,
+  trustRoot: TrustRoot,
+  newer: string | undefined,
+  at: string | undefined,
+): Promise<Revocations> {
+  const now = at === undefined ? new Date() : new Date(at);
+  if (Number.isNaN(now.getTime())) {
+    throw new Fault(
+      'invalid',
+      'cli.usage',
+      `expected --at to be a time as 2026-11-20T10:00:00Z, got '${at}'`,
+    );
+  }
+  const text =
+    newer === undefined ? fromUtf8(await readInside(directory, revocationsFile)) : readNamed(newer);
+  const verified = verifyRevocations(text, trustRoot);
+  requireFresh(verified, now);
+  return verified.list;
+}
 
 async function readInside(directory: string, path: string): Promise<Uint8Array> {
   try {
