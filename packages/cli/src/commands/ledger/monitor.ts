@@ -12,10 +12,11 @@ const alarmed = 6;
 
 export const ledgerMonitor: Command = {
   name: ['ledger', 'monitor'],
-  summary: 'follow a transparency log, and sound an alarm when it forks or rewrites, or signs in our name',
+  summary: 'follow a log, and sound an alarm when it forks or has what we did not sign',
   more: [
-    'Any log that is served as tiles (c2sp.org/tlog-tiles) will do. FILE of --state remembers what was seen; keep it away',
-    'from the machine that is watched. An alarm is one line on standard output, JSON with --json, and exit code 6.',
+    'Any log that is served as tiles (c2sp.org/tlog-tiles) will do.',
+    'The state remembers what was seen: keep it away from the machine that is watched.',
+    'An alarm is one line on standard output, JSON with --json, and exit code 6.',
   ],
   args: [{ name: 'URL', doc: 'where /checkpoint and /tile/ are' }],
   flags: {
@@ -25,16 +26,17 @@ export const ledgerMonitor: Command = {
       type: 'string',
       many: true,
       value: 'NAME',
-      doc: 'sound an alarm when a certificate with this name signs what is not in --known',
+      doc: 'alarm when it signs what is not in --known',
     },
-    known: { type: 'string', value: 'FILE', doc: 'digests of what we signed, hexadecimal, one per line' },
-    again: { type: 'boolean', doc: 'read every entry from the first one on, and compare it with its hash' },
-    follow: { type: 'string', value: 'SECONDS', doc: 'look again after so long, until Ctrl-C or an alarm' },
+    known: { type: 'string', value: 'FILE', doc: 'hexadecimal digests of what we signed' },
+    again: { type: 'boolean', doc: 'read all entries, compare each with its hash' },
+    follow: { type: 'string', value: 'SECONDS', doc: 'look again and again, until an alarm' },
     'token-file': { type: 'string', value: 'FILE', doc: 'token for a log whose entries need one' },
   },
   examples: [
-    'sally ledger monitor https://sallyport.example.com --log-key log.key --state log.state',
-    'sally ledger monitor https://log.example.com --log-key log.key --state log.state --identity ci@example.com --known signed.txt --follow 60 --json',
+    'sally ledger monitor https://log.example.com --log-key log.key --state log.state',
+    'sally ledger monitor https://log.example.com --log-key K --state S --identity ci@example.com',
+    'sally ledger monitor https://log.example.com --log-key K --state S --follow 60 --json',
   ],
   run: async (invocation) => {
     const { arg, flags, on, out } = invocation;
