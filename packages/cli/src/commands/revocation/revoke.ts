@@ -17,6 +17,10 @@ const effects = [
   'nothing of it any more, and stop what runs unless its environment says revoked: report. It cannot be undone in',
   'silence: sally revocations restore ends it for what is signed later.',
 ];
+const listed = [
+  'It is put on the signed list for verifiers of signatures by certificate. The evidence of this installation is signed by',
+  'a key of its own, so its gates and agents ask for digests and builders: revoke those to stop what runs here.',
+];
 
 interface Kind {
   readonly word: string;
@@ -24,14 +28,16 @@ interface Kind {
   readonly args: readonly Argument[];
   readonly flags?: Readonly<Record<string, Flag>>;
   readonly examples: readonly string[];
+  /** What it brings about. */
+  readonly more: readonly string[];
   target(invocation: Invocation): RevocationTarget | Promise<RevocationTarget>;
 }
 
-function command({ word, summary, args, flags, examples, target }: Kind): Command {
+function command({ word, summary, args, flags, examples, more, target }: Kind): Command {
   return {
     name: ['revoke', word],
     summary,
-    more: effects,
+    more,
     args,
     flags: { ...reasonFlag, ...flags },
     examples,
@@ -62,6 +68,7 @@ function reasonOf(invocation: Invocation): string {
 
 export const revokeDigest = command({
   word: 'digest',
+  more: effects,
   summary: 'withdraw an image everywhere, whatever its evidence says',
   args: [{ name: 'DIGEST', doc: 'sha256:… or the first six or more of its digits' }],
   flags: projectFlag,
@@ -74,6 +81,7 @@ export const revokeDigest = command({
 
 export const revokeBuilder = command({
   word: 'builder',
+  more: effects,
   summary: 'withdraw what a builder built, by the builder.id of its provenance',
   args: [{ name: 'BUILDER', doc: 'the builder.id; that of this installation stands in its trust root' }],
   flags: fromFlag,
@@ -85,6 +93,7 @@ export const revokeBuilder = command({
 
 export const revokeIdentity = command({
   word: 'identity',
+  more: listed,
   summary: 'withdraw what an identity signed: the name in its certificates, and their OIDC issuer',
   args: [
     { name: 'SUBJECT', doc: 'the subject alternative name, as it stands in the certificate' },
@@ -99,6 +108,7 @@ export const revokeIdentity = command({
 
 export const revokeCertificate = command({
   word: 'certificate',
+  more: listed,
   summary: 'withdraw what a certificate signed, by its fingerprint or by serial number and issuing key',
   args: [{ name: 'FINGERPRINT', optional: true, doc: 'SHA-256 of the certificate (DER), hexadecimal' }],
   flags: {
