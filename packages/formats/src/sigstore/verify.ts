@@ -47,6 +47,8 @@ interface Instant {
  * Verifies a Sigstore bundle (client specification, sections 4 and 5) with the trust root and nothing else: no network,
  * no clock. Everything that the bundle carries must hold, not only as much as the thresholds ask for. Throws Fault
  * `integrity` with the code `formats.sigstore_<check>` and the reason.
+ * KNOWN LIMIT: without a clock nobody notices that the trust root is an old one; cosignatures of witnesses are passed
+ * over and not counted.
  */
 export function verifySigstoreBundle(question: SigstoreQuestion): VerifiedSigstoreBundle {
   const { trustedRoot, artifact, policy } = question;

@@ -35,6 +35,7 @@ const understood: ReadonlySet<string> = new Set([
  * The path from the leaf to an anchor (RFC 5280 section 6.1, without policies and names, which refuse when they are
  * critical or constrain): valid at the time, for the purpose, within the path lengths. Throws Fault `integrity` with
  * what was missing.
+ * KNOWN LIMIT: name constraints are not applied, a path that has some is refused; no CRL and no OCSP is asked.
  */
 export function verifyPath(question: PathQuestion): readonly Certificate[] {
   const { leaf, at, purpose } = question;
