@@ -121,7 +121,7 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     clock,
     random,
     ledger,
-    signer: () => keyring.signer('tsa'),
+    signer: (number) => keyring.signer(`tsa-${number}`),
     rootSigner: () => keyring.signer('tsa-root'),
     installation: config.installation,
     publicUrl: config.publicUrl,

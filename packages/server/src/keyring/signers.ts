@@ -21,10 +21,9 @@ type FixedName =
   | 'tuf-targets'
   | 'tuf-online'
   | 'tsa-root'
-  | 'tsa'
   | 'ct';
-/** Keys of the certificate authority are numbered: after a rotation the old ones are still there to be compared. */
-export type SignerName = FixedName | `ca-${'root' | 'intermediate'}-${number}`;
+/** Keys that are rotated are numbered: the old ones are still there to be compared. */
+export type SignerName = FixedName | `ca-${'root' | 'intermediate'}-${number}` | `tsa-${number}`;
 export type SignerAlgorithm = 'ecdsa-p256-sha256' | 'ed25519';
 
 const algorithms: Readonly<Record<FixedName, SignerAlgorithm>> = {
@@ -34,7 +33,6 @@ const algorithms: Readonly<Record<FixedName, SignerAlgorithm>> = {
   'tuf-targets': 'ecdsa-p256-sha256',
   'tuf-online': 'ecdsa-p256-sha256',
   'tsa-root': 'ecdsa-p256-sha256',
-  tsa: 'ecdsa-p256-sha256',
   rekor: 'ecdsa-p256-sha256',
   witness: 'ed25519',
   ct: 'ecdsa-p256-sha256',

@@ -2,7 +2,7 @@ import type { Migration } from '#platform';
 import { authorityMigration } from './authority/migrations.ts';
 import { federationMigration } from './federation/migrations.ts';
 import { rekorMigration } from './rekor/migration.ts';
-import { timestampMigration } from './timestamp/migrations.ts';
+import { timestampKeysMigration, timestampMigration } from './timestamp/migrations.ts';
 import { trustMigration } from './trust/migrations.ts';
 
 export const signingMigrations: Migration[] = [
@@ -49,6 +49,7 @@ export const signingMigrations: Migration[] = [
   },
   trustMigration,
   timestampMigration,
+  timestampKeysMigration,
   rekorMigration,
   {
     name: 'signing/0040-revocations',

@@ -10,10 +10,18 @@ import {
   tufRoot,
   writeTuf,
 } from '@sallyport/formats';
+import type { Client } from '@sallyport/sdk';
 import type { Command, Flag, Invocation } from '../../command.ts';
 import { connect } from '../../connect.ts';
 import { type RootKey, readOrMakeRootKey, readRootKey } from './root-key.ts';
-import { readTrust, sendRoot, serverKeys, type TrustView, tufReader } from './server-trust.ts';
+import {
+  readTrust,
+  rotateTimestampKey,
+  sendRoot,
+  serverKeys,
+  type TrustView,
+  tufReader,
+} from './server-trust.ts';
 
 const defaultDays = 365;
 const dayMs = 86_400_000;
@@ -85,13 +93,19 @@ export const trustRotate: Command = {
       doc: 'all keys of the next root, made if not there; default the same as before',
     },
     ...flags,
+    timestamps: {
+      type: 'boolean',
+      doc: 'not the root: a new key for timestamps; the one before stays believed for its time',
+    },
   },
   examples: [
     'sally trust rotate --root-key ada.pem --root-key riley.pem',
+    'sally trust rotate --timestamps',
     'sally trust rotate --root-key ada.pem --root-key safe.pem --new-root-key ada.pem --new-root-key kim.pem',
   ],
   run: async (invocation) => {
     const client = connect(invocation);
+    if (invocation.on('timestamps')) return await rotateTimestamps(invocation, client);
     const trust = await readTrust(client);
     const bytes = await tufReader(client)('root.json');
     if (trust.root === undefined || bytes === undefined) throw noRoot();
@@ -115,6 +129,15 @@ export const trustRotate: Command = {
     return undefined;
   },
 };
+
+async function rotateTimestamps(invocation: Invocation, client: Client): Promise<undefined> {
+  if (['root-key', 'new-root-key', 'threshold', 'days'].some((name) => invocation.flag(name) !== undefined)) {
+    throw new Fault('invalid', 'cli.usage', 'expected --timestamps alone, as it takes no key of root');
+  }
+  const made = await rotateTimestampKey(client);
+  invocation.out.data(made, () => `timestamps have key ${made.number}, ${made.keyId}`);
+  return undefined;
+}
 
 export function noRoot(): Fault {
   return new Fault('not_found', 'cli.no_root', 'expected a TUF repository on the server, there is none', {

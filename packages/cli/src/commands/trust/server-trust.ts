@@ -29,6 +29,12 @@ export async function sendRoot({ transport }: Client, document: string): Promise
   return await transport.json('POST', '/api/trust/roots', { body: { document } });
 }
 
+export async function rotateTimestampKey({
+  transport,
+}: Client): Promise<{ readonly number: number; readonly keyId: string }> {
+  return await transport.json('POST', '/api/trust/timestamps/rotate');
+}
+
 /** The keys that the server signs roles with, as a root names them. */
 export function serverKeys(view: TrustView): { targetsKey: Uint8Array; onlineKey: Uint8Array } {
   return { targetsKey: fromBase64(view.targetsKey), onlineKey: fromBase64(view.onlineKey) };

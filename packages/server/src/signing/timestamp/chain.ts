@@ -21,56 +21,52 @@ const oids = {
 
 export const ecdsaWithSha256 = (): Uint8Array => der.sequence(der.oid(oids.ecdsaWithSha256));
 
-interface ChainRequest {
+interface CertificateRequest {
   readonly organization: string;
   readonly root: TimestampSigner;
-  readonly leaf: TimestampSigner;
   /** Whole seconds. */
   readonly notBefore: Date;
-  readonly rootNotAfter: Date;
-  readonly leafNotAfter: Date;
-  /** 16 bytes each, from the operating system's generator. */
-  readonly serials: readonly [root: Uint8Array, leaf: Uint8Array];
+  readonly notAfter: Date;
+  /** 16 bytes from the operating system's generator. */
+  readonly serial: Uint8Array;
+}
+
+/** The root above all keys of timestamps. It may sign no other authority. */
+export function timestampRoot(request: CertificateRequest): Uint8Array {
+  const { organization, root } = request;
+  const name = nameOf(organization, 'Sallyport timestamp root');
+  return certificate(root, {
+    ...request,
+    issuer: name,
+    subject: name,
+    spki: root.publicKeySpki,
+    extensions: [
+      // keyCertSign and cRLSign; no certificate authority below this one.
+      extension(oids.keyUsage, true, der.bitString(Uint8Array.of(0x06), 1)),
+      extension(oids.basicConstraints, true, der.sequence(der.boolean(true), der.integer(0))),
+      extension(oids.subjectKeyId, false, der.octetString(keyIdOf(root.publicKeySpki))),
+    ],
+  });
 }
 
 /**
- * A root and the certificate of the timestamp key under it. The leaf has one purpose, and says so critically, as RFC
- * 3161 section 2.3 demands; nothing stands between the two, so no intermediate has to repeat the purpose.
+ * The certificate of a key that says times. It has one purpose and says so critically, as RFC 3161 section 2.3 demands;
+ * nothing stands between it and the root, so no intermediate has to repeat the purpose.
  */
-export function makeTimestampChain(request: ChainRequest): { root: Uint8Array; leaf: Uint8Array } {
-  const { organization, root, leaf, notBefore } = request;
-  const issuer = nameOf(organization, 'Sallyport timestamp root');
-  const rootKeyId = keyIdOf(root.publicKeySpki);
-  return {
-    root: certificate(root, {
-      serial: request.serials[0],
-      issuer,
-      notBefore,
-      notAfter: request.rootNotAfter,
-      subject: issuer,
-      spki: root.publicKeySpki,
-      extensions: [
-        // keyCertSign and cRLSign; no certificate authority below this one.
-        extension(oids.keyUsage, true, der.bitString(Uint8Array.of(0x06), 1)),
-        extension(oids.basicConstraints, true, der.sequence(der.boolean(true), der.integer(0))),
-        extension(oids.subjectKeyId, false, der.octetString(rootKeyId)),
-      ],
-    }),
-    leaf: certificate(root, {
-      serial: request.serials[1],
-      issuer,
-      notBefore,
-      notAfter: request.leafNotAfter,
-      subject: nameOf(organization, 'Sallyport timestamps'),
-      spki: leaf.publicKeySpki,
-      extensions: [
-        extension(oids.keyUsage, true, der.bitString(Uint8Array.of(0x80), 7)),
-        extension(oids.extKeyUsage, true, der.sequence(der.oid(oids.timeStamping))),
-        extension(oids.subjectKeyId, false, der.octetString(keyIdOf(leaf.publicKeySpki))),
-        extension(oids.authorityKeyId, false, der.sequence(der.context(0, rootKeyId))),
-      ],
-    }),
-  };
+export function timestampLeaf(request: CertificateRequest, leaf: TimestampSigner): Uint8Array {
+  const { organization, root } = request;
+  return certificate(root, {
+    ...request,
+    issuer: nameOf(organization, 'Sallyport timestamp root'),
+    subject: nameOf(organization, 'Sallyport timestamps'),
+    spki: leaf.publicKeySpki,
+    extensions: [
+      extension(oids.keyUsage, true, der.bitString(Uint8Array.of(0x80), 7)),
+      extension(oids.extKeyUsage, true, der.sequence(der.oid(oids.timeStamping))),
+      extension(oids.subjectKeyId, false, der.octetString(keyIdOf(leaf.publicKeySpki))),
+      extension(oids.authorityKeyId, false, der.sequence(der.context(0, keyIdOf(root.publicKeySpki)))),
+    ],
+  });
 }
 
 /** Issuer and serial number of a certificate, each as the element it is there: how a token names its signer. */

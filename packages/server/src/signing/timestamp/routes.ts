@@ -1,3 +1,4 @@
+import { Type } from 'typebox';
 import { collectBody, type Routes } from '#platform';
 import type { Timestamps } from './timestamps.ts';
 
@@ -30,6 +31,17 @@ export function timestampRoutes(timestamps: Timestamps): Routes {
         await reply
           .headers({ 'content-type': 'application/pem-certificate-chain', 'cache-control': 'no-cache' })
           .send(await timestamps.chain());
+      },
+    });
+    http.route({
+      method: 'POST',
+      path: '/api/trust/timestamps/rotate',
+      summary: 'A new key for timestamps; the one before stays in the trust root, with its period',
+      access: { kind: 'allowed', capability: 'update', path: () => 'trust' },
+      response: Type.Object({ number: Type.Integer(), keyId: Type.String(), validFrom: Type.String() }),
+      handle: async ({ actor }) => {
+        const { number, keyId, validFrom } = await timestamps.rotate(actor);
+        return { number, keyId, validFrom: validFrom.toISOString() };
       },
     });
   };

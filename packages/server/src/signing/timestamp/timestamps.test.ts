@@ -28,12 +28,12 @@ import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLedger, type Ledger, ledgerMigrations } from '#ledger';
-import { systemRandom } from '#platform';
+import { systemActor, systemRandom } from '#platform';
 import { openTestDb, type TestDb } from '../../../test-support/database.ts';
 import { type FixedClock, fixedClock, inTx, silentLog } from '../../../test-support/fakes.ts';
 import { openTestHttp, type TestHttp } from '../../../test-support/http.ts';
 import { timestampsAudited } from './authorities.ts';
-import { timestampMigration } from './migrations.ts';
+import { timestampKeysMigration, timestampMigration } from './migrations.ts';
 import { timestampRoutes } from './routes.ts';
 import { createTimestamps, type Timestamps } from './timestamps.ts';
 
@@ -51,7 +51,8 @@ function newKey(kind: 'ec' | 'ed25519' = 'ec') {
 
 const logKey = newKey('ed25519');
 const rootKey = newKey();
-let leafKey = newKey();
+let leafKeys = [newKey()];
+const leafKey = () => leafKeys.at(-1) ?? newKey();
 let test: TestDb;
 let http: TestHttp;
 let ledger: Ledger;
@@ -65,7 +66,7 @@ function newTimestamps(perSecond?: number): Timestamps {
     ledger,
     clock,
     random: systemRandom,
-    signer: async () => leafKey,
+    signer: async (number) => (leafKeys[number - 1] ??= newKey()),
     rootSigner: async () => rootKey,
     installation: 'test',
     publicUrl: 'https://ci.example',
@@ -74,7 +75,7 @@ function newTimestamps(perSecond?: number): Timestamps {
 }
 
 beforeAll(async () => {
-  test = await openTestDb([...ledgerMigrations, timestampMigration]);
+  test = await openTestDb([...ledgerMigrations, timestampMigration, timestampKeysMigration]);
   http = await openTestHttp({
     // The routes ask for the verbs of the test that runs.
     routes: [
@@ -82,6 +83,7 @@ beforeAll(async () => {
         timestampRoutes({
           answer: (query, form) => timestamps.answer(query, form),
           chain: () => timestamps.chain(),
+          rotate: (actor) => timestamps.rotate(actor),
           material: () => timestamps.material(),
         })(routes),
     ],
@@ -94,7 +96,7 @@ afterAll(async () => {
 beforeEach(async () => {
   await inTx(test.db, (tx) => sql`truncate signing_timestamp_authorities`.execute(tx));
   clock = fixedClock(new Date());
-  leafKey = newKey();
+  leafKeys = [newKey()];
   ledger = createLedger({
     db: test.db,
     clock,
@@ -157,7 +159,7 @@ function statusOf(response: Uint8Array): { status: number; failure?: number } {
 
 async function recorded(): Promise<readonly string[]> {
   while ((await ledger.integrate()) > 0);
-  const page = await ledger.eventsOf(`timestamp-authority/${leafKey.keyId}`, 500);
+  const page = await ledger.eventsOf(`timestamp-authority/${leafKey().keyId}`, 500);
   return page.events.flatMap(({ type, detail }) =>
     // What this context writes itself.
     type === 'signing.timestamps.made' ? (detail as { tokens: string[] }).tokens : [],
@@ -255,8 +257,7 @@ describe('a timestamp', () => {
 
     const other = await post(query(utf8('another signature')));
     expect(() => verifier.verify(bundle(other.bytes))).toThrow();
-    leafKey = newKey();
-    timestamps = newTimestamps();
+    await timestamps.rotate(systemActor);
     const unknown = await post(query(signature));
     expect(() => verifier.verify(bundle(unknown.bytes))).toThrow();
   });
@@ -295,7 +296,7 @@ describe('the record', () => {
 
     expect([...(await recorded())].sort()).toEqual([...tokens].sort());
     const { findings } = await ledger.verify(timestampsAudited());
-    const own = findings.filter(({ where }) => where.includes(leafKey.keyId));
+    const own = findings.filter(({ where }) => where.includes(leafKey().keyId));
     expect(own).toEqual([]);
   });
 
@@ -420,21 +421,41 @@ describe('a query', () => {
 });
 
 describe('the trust root', () => {
-  it('keeps the authority of a key that was replaced, with its period', async () => {
-    await timestamps.chain();
+  it('keeps a key that was replaced, with its period, and clients follow', async () => {
+    await timestamps.answer(query(utf8('x')), 'der');
+    // Another replica, which does not hear of the rotation.
+    const lagging = newTimestamps();
+    await lagging.chain();
+    const before = await timestamps.chain();
     clock.advance(60_000);
-    leafKey = newKey();
-    timestamps = newTimestamps();
 
+    const { number } = await timestamps.rotate(systemActor);
+
+    expect(number).toBe(2);
+    expect(await timestamps.chain()).not.toEqual(before);
     const { trust, services } = await timestamps.material();
-
+    const [old, current] = trust.timestampAuthorities ?? [];
     expect(trust.timestampAuthorities).toHaveLength(2);
-    expect(trust.timestampAuthorities?.map(({ validFor }) => validFor.start)).toEqual(
-      [...(trust.timestampAuthorities ?? [])].map(({ validFor }) => validFor.start).sort(),
-    );
+    expect(Date.parse(old?.validFor.end ?? '') - Date.parse(current?.validFor.start ?? '')).toBe(1000);
     expect(services.tsaUrls).toEqual([
       expect.objectContaining({ url: 'https://ci.example/api/v1/timestamp', majorApiVersion: 1 }),
     ]);
+    const { granted, response } = await lagging.answer(query(utf8('x'), { certReq: true }), 'der');
+    expect(granted && toHex(response).includes(toHex(current?.certificates[0] ?? utf8('none')))).toBe(true);
+    const { findings } = await ledger.verify(timestampsAudited());
+    expect(findings.filter(({ where }) => leafKeys.some(({ keyId }) => where.includes(keyId)))).toEqual([]);
+  });
+
+  it('has one new key when two replicas rotate at once, and a clock that was ahead is behind it', async () => {
+    clock.advance(3_600_000);
+    await timestamps.answer(query(utf8('x')), 'der');
+    clock.advance(-3_600_000);
+    expect((await timestamps.answer(query(utf8('x')), 'der')).granted).toBe(false);
+
+    const made = await Promise.all([timestamps.rotate(systemActor), newTimestamps().rotate(systemActor)]);
+
+    expect(made.map(({ number }) => number)).toEqual([2, 2]);
+    expect((await timestamps.answer(query(utf8('x')), 'der')).granted).toBe(true);
   });
 });
 

@@ -1,11 +1,12 @@
 import { Fault, type SigstoreAuthority, sha256, toBase64 } from '@sallyport/formats';
-import { systemActor } from '#platform';
+import { type Actor, systemActor } from '#platform';
 import type { TrustMaterial } from '../trust/trust.ts';
-import { type AuthoritiesDeps, createAuthorities, resourceOf } from './authorities.ts';
+import { type AuthoritiesDeps, createAuthorities, type ReadyAuthority, resourceOf } from './authorities.ts';
 import { pemOfChain } from './chain.ts';
 import { parseJsonTimestampQuery } from './json-query.ts';
 import { parseTimestampQuery, type TimestampQuery, TimestampRefusal } from './query.ts';
 import { timestampStore as store } from './store.pg.ts';
+import type { TimestampAuthority } from './store.ts';
 import { accuracySeconds, makeTimestamp, refusedTimestamp } from './token.ts';
 
 export interface TimestampsDeps extends AuthoritiesDeps {
@@ -27,6 +28,8 @@ export interface Timestamps {
   answer(query: Uint8Array, form: 'der' | 'json'): Promise<TimestampAnswer>;
   /** PEM, the leaf first. */
   chain(): Promise<Uint8Array>;
+  /** A new key says times from now on; the one before stays in the trust root. */
+  rotate(actor: Pick<Actor, 'kind' | 'id'>): Promise<TimestampAuthority>;
   /** For the trust root: all authorities there were. */
   material(): Promise<TrustMaterial>;
 }
@@ -91,7 +94,18 @@ export function createTimestamps(deps: TimestampsDeps): Timestamps {
   }
 
   async function make(queries: readonly TimestampQuery[]): Promise<readonly Uint8Array[]> {
-    const authority = await authorities.current();
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      const made = await makeWith(await authorities.current(), queries);
+      if (made !== 'ended') return made;
+      authorities.forget();
+    }
+    throw new Fault('unavailable', 'signing.timestamps_rotated', 'expected a key that holds, got ended ones');
+  }
+
+  async function makeWith(
+    authority: ReadyAuthority,
+    queries: readonly TimestampQuery[],
+  ): Promise<readonly Uint8Array[] | 'ended'> {
     const { signer, leaf, root } = authority;
     const at = new Date(Math.floor(clock.now().getTime() / 1000) * 1000);
     if (at < authority.validFrom || at >= authority.validUntil) {
@@ -101,9 +115,11 @@ export function createTimestamps(deps: TimestampsDeps): Timestamps {
     const made = queries.map((query) =>
       makeTimestamp({ query, at, serial: random.bytes(20), signer, chain: [leaf, root] }),
     );
-    await db.write(async (tx) => {
+    const written = await db.write(async (tx) => {
       const notBefore = new Date(at.getTime() + accuracySeconds * 1000);
-      if (!(await store.advance(tx, authority.keyId, at, notBefore))) {
+      const moved = await store.advance(tx, authority.number, at, notBefore);
+      if (moved === 'ended') return false;
+      if (moved === 'behind') {
         throw new TimestampRefusal('timeNotAvailable', 'the clock is behind a time that was said already');
       }
       await audit.record(tx, {
@@ -117,7 +133,9 @@ export function createTimestamps(deps: TimestampsDeps): Timestamps {
           tokens: made.map(({ token }) => toBase64(sha256(token))),
         },
       });
+      return true;
     });
+    if (!written) return 'ended';
     return made.map(({ response }) => response);
   }
 
@@ -144,6 +162,7 @@ export function createTimestamps(deps: TimestampsDeps): Timestamps {
       const { leaf, root } = await authorities.current();
       return pemOfChain([leaf, root]);
     },
+    rotate: (actor) => authorities.rotate(actor),
     material: async () => {
       const all = await authorities.all();
       const [first] = all;
@@ -151,12 +170,12 @@ export function createTimestamps(deps: TimestampsDeps): Timestamps {
       return {
         trust: {
           timestampAuthorities: all.map(
-            ({ leaf, root, validFrom, validUntil }): SigstoreAuthority => ({
+            ({ leaf, root, validFrom, validUntil, endedAt }): SigstoreAuthority => ({
               organization: deps.installation,
               commonName: 'Sallyport timestamps',
               uri,
               certificates: [leaf, root],
-              validFor: { start: validFrom.toISOString(), end: validUntil.toISOString() },
+              validFor: { start: validFrom.toISOString(), end: (endedAt ?? validUntil).toISOString() },
             }),
           ),
         },
