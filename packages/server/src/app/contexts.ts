@@ -134,8 +134,8 @@ export async function openContexts(ground: Ground, sys: Sys): Promise<Opened> {
     installation: config.installation,
     trustRoot: signing.trustRoot,
     material: [rekor.material, timestamps.material, certificates.authority.material],
-    targetsSigner: () => keyring.signer('tuf-targets'),
-    onlineSigner: () => keyring.signer('tuf-online'),
+    targetsSigner: (number) => keyring.signer(`tuf-targets-${number}`),
+    onlineSigner: (number) => keyring.signer(`tuf-online-${number}`),
   });
   const revocations = createRevocations({
     ...{ db, audit: ledger, clock, ids, ledger, signing },

@@ -12,26 +12,19 @@ import { keyringClosed } from './faults.ts';
 import type { Holder, SealedRecord } from './record.ts';
 import type { KeyringStore, StoredSigner } from './store.ts';
 
-type FixedName =
-  | 'evidence'
-  | 'log'
-  | 'rekor'
-  | 'witness'
-  | 'oidc'
-  | 'tuf-targets'
-  | 'tuf-online'
-  | 'tsa-root'
-  | 'ct';
+type FixedName = 'evidence' | 'log' | 'rekor' | 'witness' | 'oidc' | 'tsa-root' | 'ct';
 /** Keys that are rotated are numbered: the old ones are still there to be compared. */
-export type SignerName = FixedName | `ca-${'root' | 'intermediate'}-${number}` | `tsa-${number}`;
+export type SignerName =
+  | FixedName
+  | `ca-${'root' | 'intermediate'}-${number}`
+  | `tsa-${number}`
+  | `tuf-${'targets' | 'online'}-${number}`;
 export type SignerAlgorithm = 'ecdsa-p256-sha256' | 'ed25519';
 
 const algorithms: Readonly<Record<FixedName, SignerAlgorithm>> = {
   evidence: 'ecdsa-p256-sha256',
   log: 'ed25519',
   oidc: 'ecdsa-p256-sha256',
-  'tuf-targets': 'ecdsa-p256-sha256',
-  'tuf-online': 'ecdsa-p256-sha256',
   'tsa-root': 'ecdsa-p256-sha256',
   rekor: 'ecdsa-p256-sha256',
   witness: 'ed25519',

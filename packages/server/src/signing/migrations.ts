@@ -3,7 +3,7 @@ import { authorityMigration } from './authority/migrations.ts';
 import { federationMigration } from './federation/migrations.ts';
 import { rekorMigration } from './rekor/migration.ts';
 import { timestampKeysMigration, timestampMigration } from './timestamp/migrations.ts';
-import { trustMigration } from './trust/migrations.ts';
+import { trustKeysMigration, trustMigration } from './trust/migrations.ts';
 
 export const signingMigrations: Migration[] = [
   {
@@ -48,6 +48,7 @@ export const signingMigrations: Migration[] = [
     `,
   },
   trustMigration,
+  trustKeysMigration,
   timestampMigration,
   timestampKeysMigration,
   rekorMigration,

@@ -15,6 +15,7 @@ import type { Command, Flag, Invocation } from '../../command.ts';
 import { connect } from '../../connect.ts';
 import { type RootKey, readOrMakeRootKey, readRootKey } from './root-key.ts';
 import {
+  addServerKeys,
   readTrust,
   rotateTimestampKey,
   sendRoot,
@@ -93,6 +94,10 @@ export const trustRotate: Command = {
       doc: 'all keys of the next root, made if not there; default the same as before',
     },
     ...flags,
+    'server-keys': {
+      type: 'boolean',
+      doc: 'also replace the keys that the server signs targets, snapshot and timestamp with',
+    },
     timestamps: {
       type: 'boolean',
       doc: 'not the root: a new key for timestamps; the one before stays believed for its time',
@@ -100,13 +105,14 @@ export const trustRotate: Command = {
   },
   examples: [
     'sally trust rotate --root-key ada.pem --root-key riley.pem',
+    'sally trust rotate --root-key ada.pem --root-key riley.pem --server-keys',
     'sally trust rotate --timestamps',
     'sally trust rotate --root-key ada.pem --root-key safe.pem --new-root-key ada.pem --new-root-key kim.pem',
   ],
   run: async (invocation) => {
     const client = connect(invocation);
     if (invocation.on('timestamps')) return await rotateTimestamps(invocation, client);
-    const trust = await readTrust(client);
+    const trust = await (invocation.on('server-keys') ? addServerKeys : readTrust)(client);
     const bytes = await tufReader(client)('root.json');
     if (trust.root === undefined || bytes === undefined) throw noRoot();
     const current = parseTuf('root', bytes);

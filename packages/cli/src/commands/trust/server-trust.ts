@@ -29,6 +29,11 @@ export async function sendRoot({ transport }: Client, document: string): Promise
   return await transport.json('POST', '/api/trust/roots', { body: { document } });
 }
 
+/** The same as `readTrust`, with new keys of the server for the next root. */
+export async function addServerKeys({ transport }: Client): Promise<TrustView> {
+  return await transport.json('POST', '/api/trust/keys');
+}
+
 export async function rotateTimestampKey({
   transport,
 }: Client): Promise<{ readonly number: number; readonly keyId: string }> {

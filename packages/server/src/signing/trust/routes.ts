@@ -103,6 +103,14 @@ export function trustRoutes(trust: Trust): Routes {
     });
     http.route({
       method: 'POST',
+      path: '/api/trust/keys',
+      summary: 'New keys of the server for targets, snapshot and timestamp; the next root puts them in force',
+      access: { kind: 'allowed', capability: 'update', path: () => 'trust' },
+      response: Status,
+      handle: async ({ actor }) => view(await trust.addKeys(actor)),
+    });
+    http.route({
+      method: 'POST',
       path: '/api/trust/roots',
       summary: 'The next root.json, signed with keys that the server does not have',
       access: { kind: 'allowed', capability: 'update', path: () => 'trust' },

@@ -14,6 +14,7 @@ interface FileRow {
 
 interface Tables {
   signing_tuf_files: FileRow;
+  signing_tuf_keys: { number: number; keys: string; made_at: Date };
 }
 
 export const tufStore: TufStore = {
@@ -69,6 +70,20 @@ export const tufStore: TufStore = {
       .orderBy('path')
       .execute();
     return rows.map(toFile);
+  },
+  async insertKeys(tx, { number, keys, madeAt }) {
+    await tablesOf<Tables>(tx)
+      .insertInto('signing_tuf_keys')
+      .values({ number, keys, made_at: madeAt })
+      .execute();
+  },
+  async listKeys(tx) {
+    const rows = await tablesOf<Tables>(tx)
+      .selectFrom('signing_tuf_keys')
+      .selectAll()
+      .orderBy('number', 'desc')
+      .execute();
+    return rows.map((row) => ({ number: row.number, keys: row.keys, madeAt: row.made_at }));
   },
 };
 

@@ -13,6 +13,15 @@ export interface TufStoredFile {
   readonly writtenAt: Date;
 }
 
+/** A pair of keys that took, or will take, the place of the one before. */
+export interface TufKeyPair {
+  /** From 2; the keyring knows the keys by it. The first pair has no row. */
+  readonly number: number;
+  /** Digests of both public keys. */
+  readonly keys: string;
+  readonly madeAt: Date;
+}
+
 /** All verbs run in the caller's transaction and are as durable as it is. */
 export interface TufStore {
   /** Until the transaction ends, no other one writes the repository. */
@@ -23,4 +32,7 @@ export interface TufStore {
   /** Replaces `timestamp.json`; any other path is written once, and given again it must hold the same bytes. */
   put(tx: Tx, file: TufStoredFile): Promise<void>;
   list(tx: Tx): Promise<readonly TufStoredFile[]>;
+  insertKeys(tx: Tx, pair: TufKeyPair): Promise<void>;
+  /** Newest first. */
+  listKeys(tx: Tx): Promise<readonly TufKeyPair[]>;
 }

@@ -23,7 +23,7 @@ import type { Db } from '#platform';
 import { openTestDb, type TestDb } from '../../../test-support/database.ts';
 import { type FixedClock, fixedClock, inTx, silentLog } from '../../../test-support/fakes.ts';
 import { openTestHttp, type TestHttp } from '../../../test-support/http.ts';
-import { trustMigration } from './migrations.ts';
+import { trustKeysMigration, trustMigration } from './migrations.ts';
 import { nextFiles } from './roles.ts';
 import { trustRoutes } from './routes.ts';
 import { createTrust, type Trust, trustAudited } from './trust.ts';
@@ -46,6 +46,8 @@ type Key = ReturnType<typeof newKey>;
 const evidenceKey = newKey();
 const logKey = newKey('ed25519');
 const [targetsKey, onlineKey] = [newKey(), newKey()];
+/** Pairs of the server's keys by their number. */
+let pairs: Map<number, readonly [targets: Key, online: Key]>;
 const actor = { kind: 'person', id: 'psn_ada' } as const;
 
 let test: TestDb;
@@ -57,7 +59,7 @@ let extraLogs: SigstoreLog[];
 let directory: string;
 
 beforeAll(async () => {
-  test = await openTestDb([...ledgerMigrations, trustMigration]);
+  test = await openTestDb([...ledgerMigrations, trustMigration, trustKeysMigration]);
   http = await openTestHttp({
     // The routes ask for the verbs of the test that runs.
     routes: [
@@ -71,8 +73,9 @@ afterAll(async () => {
   await test.close();
 });
 beforeEach(async () => {
-  await inTx(test.db, (tx) => sql`truncate signing_tuf_files`.execute(tx));
+  await inTx(test.db, (tx) => sql`truncate signing_tuf_files, signing_tuf_keys`.execute(tx));
   clock = fixedClock(new Date());
+  pairs = new Map([[1, [targetsKey, onlineKey]]]);
   extraLogs = [];
   ledger = createLedger({
     db: test.db,
@@ -87,6 +90,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
+function pairOf(number: number): readonly [Key, Key] {
+  const pair = pairs.get(number) ?? [newKey(), newKey()];
+  pairs.set(number, pair);
+  return pair;
+}
+
 function newTrust(db: Db = test.db): Trust {
   return createTrust({
     db,
@@ -96,8 +105,8 @@ function newTrust(db: Db = test.db): Trust {
     installation: 'test',
     trustRoot: async () => trustRootText,
     material: [async () => ({ trust: { tlogs: extraLogs }, services: {} })],
-    targetsSigner: async () => targetsKey,
-    onlineSigner: async () => onlineKey,
+    targetsSigner: async (number) => pairOf(number)[0],
+    onlineSigner: async (number) => pairOf(number)[1],
   });
 }
 
@@ -135,6 +144,7 @@ interface RootOptions {
   readonly threshold?: number;
   readonly days?: number;
   readonly online?: Key;
+  readonly targets?: Key;
 }
 
 const firstKeys = [newKey(), newKey(), newKey()];
@@ -146,7 +156,7 @@ function rootFile(options: RootOptions = {}): Uint8Array {
     expires: new Date(clock.now().getTime() + days * dayMs),
     rootKeys: keys.map(({ publicKeySpki }) => publicKeySpki),
     threshold,
-    targetsKey: targetsKey.publicKeySpki,
+    targetsKey: (options.targets ?? targetsKey).publicKeySpki,
     onlineKey: (options.online ?? onlineKey).publicKeySpki,
   });
   return writeTuf(payload, signedBy);
@@ -232,6 +242,29 @@ describe('the repository', () => {
 
     expect(parseTuf('root', (await trust.file('root.json')) ?? utf8('')).signed.version).toBe(4);
     expect((await trust.status()).root?.roles.root.keyids).toHaveLength(2);
+  });
+
+  it('gets new keys of the server with the next root, and the old ones sign nothing any more', async () => {
+    await trust.acceptRoot(actor, rootFile());
+    await (await client()).refresh();
+    const old = (await trust.file('timestamp.json')) ?? utf8('');
+
+    await trust.addKeys(actor);
+    // Made once, and not in force: the root does not name them yet.
+    const { onlineKey: next } = await trust.addKeys(actor);
+    expect(pairs.size).toBe(2);
+    clock.advance(2 * dayMs);
+    expect(await trust.renew()).toBe(1);
+    await (await client()).refresh();
+    const [targets, online] = pairOf(2);
+    expect(next).toEqual(online.publicKeySpki);
+    await trust.acceptRoot(actor, rootFile({ version: 2, targets, online }));
+
+    await (await client()).refresh();
+    expect((await trust.status()).roles.map(({ version }) => version)).toEqual([2, 2, 2, 3]);
+    const { signed } = parseTuf('timestamp', old);
+    await overwrite('timestamp.json', writeTuf({ ...signed, version: 9 }, [onlineKey]));
+    await expect((await client()).refresh()).rejects.toThrow();
   });
 
   it('names a new log in new targets, and clients see it', async () => {

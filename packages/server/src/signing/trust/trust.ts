@@ -9,15 +9,14 @@ import {
   type TufRoot,
   toSigstoreSigningConfig,
   toSigstoreTrustedRoot,
-  tufKey,
-  tufKeyId,
   tufRoles,
   utf8,
   verifyNextRoot,
 } from '@sallyport/formats';
-import type { Actor, Audit, AuditedTable, Clock, Db, Json, Tx } from '#platform';
+import type { Actor, AuditedTable, Json, Tx } from '#platform';
 import type { EvidenceLog } from '../evidence.ts';
-import { nextFiles, type RoleSigner, type RoleSigners } from './roles.ts';
+import { createRoleKeys, type RoleKeysDeps, roleKeysAudited } from './role-keys.ts';
+import { nextFiles, type RoleSigners } from './roles.ts';
 import { tufStore as store } from './store.pg.ts';
 import type { TufStoredFile } from './store.ts';
 
@@ -27,23 +26,18 @@ export interface TrustMaterial {
   readonly services: Partial<SigstoreServices>;
 }
 
-export interface TrustDeps {
-  readonly db: Db;
-  readonly audit: Audit;
-  readonly clock: Clock;
+export interface TrustDeps extends RoleKeysDeps {
   readonly ledger: Pick<EvidenceLog, 'agrees'>;
   readonly installation: string;
   /** Our own signed document, whose logs are named. */
   readonly trustRoot: () => Promise<string>;
   /** One per part: timestamps, certificates, logs. Each gives the same until something in it changes. */
   readonly material: ReadonlyArray<() => Promise<TrustMaterial>>;
-  readonly targetsSigner: () => Promise<RoleSigner>;
-  readonly onlineSigner: () => Promise<RoleSigner>;
 }
 
 export interface TrustStatus {
   readonly installation: string;
-  /** SubjectPublicKeyInfo of the keys that the server signs roles with: what a root must name. */
+  /** SubjectPublicKeyInfo of the newest keys that the server can sign roles with: what the next root should name. */
   readonly targetsKey: Uint8Array;
   readonly onlineKey: Uint8Array;
   /** Undefined until a first root was given. */
@@ -67,6 +61,8 @@ export interface Trust {
    * `formats.tuf_…` or `signing.tuf_…` for one that clients would refuse, or under which we could not sign.
    */
   acceptRoot(actor: Pick<Actor, 'kind' | 'id'>, document: Uint8Array): Promise<TrustStatus>;
+  /** Makes new keys for the next root to name, unless the newest ones wait for that already. */
+  addKeys(actor: Pick<Actor, 'kind' | 'id'>): Promise<TrustStatus>;
   /** Writes what is missing or near its end; how many files it wrote. Call it every minute, on any replica. */
   renew(): Promise<number>;
 }
@@ -75,10 +71,7 @@ const minRootDays = 7;
 
 export function createTrust(deps: TrustDeps): Trust {
   const { db, audit, clock, ledger, installation } = deps;
-
-  async function signers(): Promise<RoleSigners> {
-    return { targets: await deps.targetsSigner(), online: await deps.onlineSigner() };
-  }
+  const keys = createRoleKeys(deps);
 
   async function documents(): Promise<{ readonly trustedRoot: string; readonly signingConfig: string }> {
     const parts: TrustMaterial[] = [];
@@ -154,7 +147,7 @@ export function createTrust(deps: TrustDeps): Trust {
   }
 
   async function status(): Promise<TrustStatus> {
-    const { targets, online } = await signers();
+    const { targets, online } = await keys.newest();
     return db.read(async (tx) => {
       const files: TufStoredFile[] = [];
       for (const role of tufRoles) {
@@ -174,6 +167,11 @@ export function createTrust(deps: TrustDeps): Trust {
     });
   }
 
+  async function currentRoot(): Promise<TufRoot | undefined> {
+    const file = await db.read((tx) => newest(tx, 'root'));
+    return file && parseTuf('root', file.bytes).signed;
+  }
+
   return {
     trustedRoot: async () => (await documents()).trustedRoot,
     signingConfig: async () => (await documents()).signingConfig,
@@ -186,8 +184,8 @@ export function createTrust(deps: TrustDeps): Trust {
     acceptRoot: async (actor, document) => {
       const next = parseTuf('root', document);
       // Keys and documents are fetched before: inside of the transaction they would wait for one another.
-      const about = { signers: await signers(), contents: await contents() };
-      requireOurs(next.signed, about.signers, clock.now());
+      const about = { signers: await keys.of(next.signed), contents: await contents() };
+      requireLasting(next.signed, clock.now());
       await db.write(async (tx) => {
         await store.lock(tx);
         const current = await newest(tx, 'root');
@@ -206,13 +204,19 @@ export function createTrust(deps: TrustDeps): Trust {
       });
       return status();
     },
+    addKeys: async (actor) => {
+      await keys.add(await currentRoot(), actor);
+      return status();
+    },
     renew: async () => {
-      if ((await db.read((tx) => store.newest(tx, 'root'))) === undefined) return 0;
-      const about = { signers: await signers(), contents: await contents() };
+      const root = await currentRoot();
+      if (root === undefined) return 0;
+      const about = { signers: await keys.of(root), contents: await contents() };
       return db.write(async (tx) => {
         await store.lock(tx);
-        const root = await newest(tx, 'root');
-        return root === undefined ? 0 : write(tx, parseTuf('root', root.bytes).signed, about);
+        const now = await newest(tx, 'root');
+        // A root that came meanwhile was written with everything that follows from it.
+        return now?.version === root.version ? write(tx, root, about) : 0;
       });
     },
   };
@@ -232,6 +236,7 @@ export function trustAudited(): AuditedTable[] {
       kind: 'tuf',
       states: async (tx) => (await store.list(tx)).map((file) => [resourceOf(file), stateOf(file)] as const),
     },
+    roleKeysAudited(),
   ];
 }
 
@@ -246,19 +251,8 @@ function stateOf({ role, version, bytes, expiresAt }: TufStoredFile) {
   } satisfies Json;
 }
 
-/** A root under which we cannot sign, or which ends at once, would leave clients without a current repository. */
-function requireOurs(root: TufRoot, { targets, online }: RoleSigners, now: Date): void {
-  const ours = { targets, snapshot: online, timestamp: online };
-  for (const [role, signer] of Object.entries(ours)) {
-    const { keyids, threshold } = root.roles[role as keyof typeof ours];
-    if (threshold === 1 && keyids.includes(tufKeyId(tufKey(signer.publicKeySpki)))) continue;
-    throw new Fault(
-      'invalid',
-      'signing.tuf_keys',
-      `expected a root in which one signature by the server's own key makes ${role}, got another`,
-      { hint: 'sally trust rotate makes one with the keys the server has now' },
-    );
-  }
+/** One that ends at once would leave clients without a current repository. */
+function requireLasting(root: TufRoot, now: Date): void {
   if (Date.parse(root.expires) - now.getTime() >= minRootDays * 86_400_000) return;
   throw new Fault(
     'invalid',
