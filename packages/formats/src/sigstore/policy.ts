@@ -7,8 +7,8 @@ import { refusal } from './refusal.ts';
 export type Wanted = string | Pattern;
 
 /**
- * Whose signatures are accepted: those of an identity that an issuer vouched for, or those of a public key. There is no
- * policy that accepts everybody.
+ * Whose signatures are accepted: those of an identity that an issuer vouched for, or those of a public key; with both,
+ * those of the identity by that key. There is no policy that accepts everybody.
  */
 export interface SigstorePolicy {
   readonly identity?: Wanted;
@@ -27,6 +27,11 @@ export interface Thresholds {
   readonly scts?: number;
   /** Clocks: timestamp authorities, and logs that signed their time. With a certificate at least 1, always. */
   readonly times?: number;
+}
+
+/** Whether a name must have signed; together with a key both must hold. */
+export function asksIdentity({ identity, issuer }: SigstorePolicy): boolean {
+  return identity !== undefined || issuer !== undefined;
 }
 
 /** Throws unless policy and bundle fit, and the certificate's identity is the one that is wanted. */

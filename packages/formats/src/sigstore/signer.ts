@@ -3,7 +3,7 @@ import { readVerifyingKey, spkiOfPkcs1, type VerifyingKey } from '../crypto/veri
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import type { SigstoreBundle } from './document.ts';
 import { readPem } from './pem.ts';
-import type { SigstorePolicy } from './policy.ts';
+import { asksIdentity, type SigstorePolicy } from './policy.ts';
 import { refusal } from './refusal.ts';
 
 /** Whose signature it is said to be. */
@@ -23,6 +23,8 @@ export function signerOf({ material, content, version }: SigstoreBundle, policy:
         'a bundle that only hints at a key',
       );
     }
+    if (asksIdentity(policy))
+      throw refusal('identity', 'a certificate for the identity', 'a key without a name');
     const { hint } = material;
     if (content.kind === 'envelope' && content.keyId !== '' && hint !== '' && content.keyId !== hint) {
       throw refusal('signer', 'one key hint', 'another in the envelope');

@@ -349,6 +349,11 @@ describe('a bundle is refused', () => {
     const other = readVerifyingKey(sigstore.leaf().key.spki);
     expect(refusedBy(() => verify(bundle, { policy: { key: other } }))).toContain('sigstore_signer');
 
+    expect(verify(bundle, { policy: { ...policy, key } }).identity?.name).toBe(identity);
+    for (const also of [{ identity: 'x', issuer }, { identity }, { issuer }]) {
+      expect(refusedBy(() => verify(bundle, { policy: { ...also, key } }))).toContain('sigstore_identity');
+    }
+
     const hinted = sigstore.bundle({ statement: statement(subject), leaf });
     delete hinted.verificationMaterial.certificate;
     hinted.verificationMaterial.publicKey = { hint: 'one' };
@@ -357,6 +362,7 @@ describe('a bundle is refused', () => {
     // One hint, and the key is right; but what the log has was to be verified with a certificate.
     hinted.dsseEnvelope.signatures[0].keyid = 'one';
     expect(refusedBy(() => verify(hinted, { policy: { key } }))).toContain('sigstore_log_entry');
+    expect(refusedBy(() => verify(hinted, { policy: { ...policy, key } }))).toContain('sigstore_identity');
   });
 
   it('by a trust root whose authority, log, certificate log or clock is another or is not trusted at the time', () => {

@@ -9,7 +9,7 @@ import { embeddedScts, verifySct } from '../x509/sct.ts';
 import { parseSigstoreBundle, type SigstoreBundle } from './document.ts';
 import { requireRecorded } from './entry-body.ts';
 import { type VerifiedEntry, verifyLogEntry } from './log-entry.ts';
-import { requireIdentity, type SigstorePolicy } from './policy.ts';
+import { asksIdentity, requireIdentity, type SigstorePolicy } from './policy.ts';
 import { checking, refusal } from './refusal.ts';
 import { type Artifact, signedContent } from './signed-content.ts';
 import { signerOf } from './signer.ts';
@@ -75,7 +75,7 @@ export function verifySigstoreBundle(question: SigstoreQuestion): VerifiedSigsto
   if (certificate !== undefined) {
     requireCertificate(certificate, times, question);
     identity = checking('identity', 'a certificate with one identity', () => identityOf(certificate));
-    if (policy.key === undefined) requireIdentity(policy, identity);
+    if (policy.key === undefined || asksIdentity(policy)) requireIdentity(policy, identity);
   }
 
   // What was signed.
