@@ -52,6 +52,7 @@ export interface BlobFiles {
 
 const durableEveryBytes = 32 * 1024 * 1024;
 const readBytes = 256 * 1024;
+const batchBytes = 1024 * 1024;
 /** Running SHA-256 of uploads in progress; lost on restart and of no use for SHA-512, then the file is read again. */
 const maxRunningHashes = 1000;
 const filePattern = /^(?:[0-9a-f]{64}|[0-9a-f]{128})\.[a-z0-9_-]{1,80}$/;
@@ -122,15 +123,17 @@ export function createBlobFiles(deps: { readonly root: string; readonly fs: File
         const hash = await hashOf(id, handle, offset, 'sha256');
         running.delete(id);
         try {
-          for await (const chunk of body) {
+          for await (const chunk of batched(body)) {
             if (end + chunk.length > maxBytes)
               throw new Fault(
                 'invalid',
                 'registry.size_invalid',
                 `expected a blob of at most ${maxBytes} bytes, got more`,
               );
-            await writeAll(handle, chunk, end);
+            // The disk writes on another thread while this one hashes.
+            const written = writeAll(handle, chunk, end);
             hash.update(chunk);
+            await written;
             end += chunk.length;
             if (end - durable >= durableEveryBytes) await makeDurable();
           }
@@ -246,6 +249,35 @@ async function openUpload(fs: FileSystem, path: string, offset: number): Promise
     if (codeOf(error) === 'ENOENT') throw uploadLost();
     throw asFault(error);
   }
+}
+
+/**
+ * The same bytes in larger pieces: what comes from a socket is small, and each write costs a visit to another thread.
+ * What came before a body breaks off is given as well.
+ */
+async function* batched(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  let broken: { readonly error: unknown } | undefined;
+  try {
+    for await (const part of body) {
+      parts.push(part);
+      size += part.length;
+      if (size < batchBytes) continue;
+      yield joined(parts);
+      parts = [];
+      size = 0;
+    }
+  } catch (error) {
+    broken = { error };
+  }
+  if (size > 0) yield joined(parts);
+  if (broken !== undefined) throw broken.error;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
