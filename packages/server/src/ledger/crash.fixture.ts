@@ -53,6 +53,7 @@ if (directory !== '') {
       if (i % 3 === 0) {
         const proof = await ledger.proofFor(entryId);
         writeSync(1, `proved ${entryId} ${proof.leafIndex}\n`);
+        writeSync(1, `head ${Buffer.from(proof.checkpoint).toString('base64')}\n`);
       }
     }
   });

@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { verifyCheckpoint, verifyConsistency } from '@sallyport/formats';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createIds, openDatabase, systemClock, systemRandom } from '#platform';
 import { silentLog } from '../../test-support/fakes.ts';
 import { signerFrom } from './crash.fixture.ts';
 import { demoMigration, demoTable } from './demo.fixture.ts';
-import { createLedger, ledgerMigrations } from './index.ts';
+import { createLedger, type Ledger, ledgerMigrations } from './index.ts';
 
 let directory: string;
 beforeAll(async () => {
@@ -39,6 +40,34 @@ async function killAfter(
   }
   await ended;
   return lines;
+}
+
+/** Every checkpoint that ever left the process, whenever it was killed: each pair is of one log. */
+async function expectOneHistory(ledger: Ledger, key: string, lines: readonly string[]): Promise<void> {
+  const { publicKeySpki: publicKey } = signerFrom(key);
+  const notes = lines.flatMap((line) => /^head (\S+)$/.exec(line)?.[1] ?? []);
+  const heads = new Map(
+    notes.map((note) => {
+      const text = Buffer.from(note, 'base64').toString();
+      return [text, verifyCheckpoint(text, [{ name: 'log.example/crash', publicKey }])] as const;
+    }),
+  );
+  const inOrder = [...heads.values()].sort((a, b) => a.treeSize - b.treeSize);
+  // One note per size: two would be two histories, or a signature that is not deterministic.
+  expect(new Set(inOrder.map(({ treeSize }) => treeSize)).size).toBe(inOrder.length);
+  expect(inOrder.length).toBeGreaterThan(10);
+  for (const [i, first] of inOrder.entries()) {
+    for (const second of inOrder.slice(i)) {
+      const hashes = first === second ? [] : await ledger.consistencyProof(first.treeSize, second.treeSize);
+      verifyConsistency({
+        firstSize: first.treeSize,
+        firstRoot: first.rootHash,
+        secondSize: second.treeSize,
+        secondRoot: second.rootHash,
+        hashes,
+      });
+    }
+  }
 }
 
 it('loses nothing that was acknowledged when the process is killed while it appends', async () => {
@@ -73,6 +102,7 @@ it('loses nothing that was acknowledged when the process is killed while it appe
       const [, entryId = '', leafIndex] = /^proved (\S+) (\d+)$/.exec(line) ?? [];
       if (leafIndex !== undefined) expect(places.get(entryId)).toBe(Number(leafIndex));
     }
+    await expectOneHistory(ledger, key, lines);
     while ((await ledger.integrate()) > 0);
     expect(await ledger.verify([demoTable])).toMatchObject({ ok: true, pending: 0, resources: 4 });
   } finally {
