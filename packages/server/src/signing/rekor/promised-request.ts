@@ -9,6 +9,13 @@ const version = Type.Literal('0.0.1');
 /** A PEM in base64. */
 const Pem = Type.String({ minLength: 4, maxLength: 32_000 });
 
+/** Members that the log fills in. sigstore-python names them in what it proposes, always as null. */
+const computedByTheLog = {
+  signatures: Type.Optional(Type.Null()),
+  envelopeHash: Type.Optional(Type.Null()),
+  payloadHash: Type.Optional(Type.Null()),
+};
+
 /** The two kinds of entry that clients of the first log API propose for artifacts and for envelopes. */
 export const ProposedEntry = Type.Union([
   Type.Object(
@@ -59,6 +66,7 @@ export const ProposedEntry = Type.Union([
             },
             closed,
           ),
+          ...computedByTheLog,
         },
         closed,
       ),

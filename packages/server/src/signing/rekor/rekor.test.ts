@@ -240,6 +240,20 @@ describe('the first API', () => {
     expect(spec.signatures).toHaveLength(1);
   });
 
+  it('takes an envelope with the members that the log computes as null, and not with a value', async () => {
+    const text = envelope('{"c":3}');
+    const { spec, ...rest } = proposedEnvelope(text);
+    const computed = { signatures: null, envelopeHash: null, payloadHash: null };
+    const { body, status } = await post('/api/v1/log/entries', { ...rest, spec: { ...spec, ...computed } });
+
+    expect(status).toBe(201);
+    const entry = JSON.parse(Buffer.from(only(body).entry.body, 'base64').toString());
+    expect(entry.spec.envelopeHash.value).toBe(createHash('sha256').update(text).digest('hex'));
+    const claimed = { ...computed, payloadHash: entry.spec.payloadHash };
+    const refused = await post('/api/v1/log/entries', { ...rest, spec: { ...spec, ...claimed } });
+    expect(refused.status).toBe(400);
+  });
+
   it('gives the same entry by uuid, leaf hash, index and content, with the same promise', async () => {
     const request = proposed('found');
     const made = only((await post('/api/v1/log/entries', request)).body);
