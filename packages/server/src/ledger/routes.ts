@@ -77,7 +77,7 @@ export function ledgerRoutes(
       method: 'GET',
       path: '/log-key',
       summary: 'The key of the log, as witnesses and monitors configure it (c2sp.org/signed-note)',
-      access: { kind: 'public', reason: 'it is a public key' },
+      access: { kind: 'public', reason: 'a public key: verifiers need it' },
       handle: async (_request, reply) => {
         await reply.headers({ 'content-type': 'text/plain; charset=utf-8' }).send(`${ledger.verifierKey}\n`);
       },

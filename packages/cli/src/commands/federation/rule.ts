@@ -24,7 +24,7 @@ const sharedIssuers: Readonly<Record<string, string>> = {
 export const nameArgument: Argument = { name: 'NAME', doc: 'what the rule is called' };
 
 export const ruleFlags: Readonly<Record<string, Flag>> = {
-  kind: { type: 'string', value: 'KIND', doc: `what the issuer's claims mean: ${kinds.join(', ')}` },
+  kind: { type: 'string', value: 'KIND', doc: `whose claims they are: ${kinds.join(', ')}` },
   claim: {
     type: 'string',
     many: true,

@@ -30,7 +30,7 @@ export function witnessRoutes(witness: Witness): Routes {
       method: 'GET',
       path: '/witness/key',
       summary: 'the key of this witness, as other logs configure it',
-      access: { kind: 'public', reason: 'it is a public key' },
+      access: { kind: 'public', reason: 'a public key: verifiers need it' },
       handle: async (_request, reply) => {
         await reply.headers({ 'content-type': 'text/plain; charset=utf-8' }).send(`${witness.verifierKey}\n`);
       },

@@ -128,7 +128,7 @@ export function rekorV1Routes(rekor: Rekor, writers: RekorWriters): Routes {
       method: 'GET',
       path: '/api/v1/log/publicKey',
       summary: 'the key of the log (Rekor v1)',
-      access: { kind: 'public', reason: 'it is a public key' },
+      access: { kind: 'public', reason: 'a public key: verifiers need it' },
       renderFault,
       handle: async (_request, reply) => {
         await reply
