@@ -98,7 +98,7 @@ describe.skipIf(python.program === undefined)('sigstore-python', () => {
     await expect(verify(bundle, { identity: 'riley@example.com' })).rejects.toThrow(/riley@example\.com/);
     await expect(verify(bundle, { by: stranger })).rejects.toThrow(/FAIL/);
     server.file('artifact', 'another artifact\n');
-    await expect(verify(bundle)).rejects.toThrow(/FAIL[^]*digest mismatch/);
+    await expect(verify(bundle)).rejects.toThrow(/FAIL.*digest mismatch/s);
     server.file('artifact', content);
   });
 
