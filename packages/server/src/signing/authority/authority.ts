@@ -11,7 +11,7 @@ import {
   type GenerationsDeps,
   newSerial,
 } from './generations.ts';
-import { leafSeconds, leafTbs, signedTimestamp, timestampedEntry } from './leaf.ts';
+import { leafExtensions, leafSeconds, leafTbs, signedTimestamp, timestampedEntry } from './leaf.ts';
 import type { AcceptedKey } from './public-key.ts';
 import { authorityStore } from './store.pg.ts';
 import { certificate, toPem } from './x509.ts';
@@ -102,12 +102,13 @@ export function createAuthority(deps: AuthorityDeps): Authority {
         at,
         issuer: { name: generation.issuerName, publicKeySpki: generation.signer.publicKeySpki },
       };
-      const entry = timestampedEntry(leafTbs(request), generation.signer.publicKeySpki, at);
+      const extensions = leafExtensions(request);
+      const entry = timestampedEntry(leafTbs(request, extensions), generation.signer.publicKeySpki, at);
       await append.add(entry);
       // Only now does anything exist that verifies: a crash before leaves an entry without a certificate, never the
       // other way round.
       const sct = signedTimestamp(log.publicKeySpki, at, log.sign(entry));
-      const leaf = certificate(leafTbs(request, sct), generation.signer.sign);
+      const leaf = certificate(leafTbs(request, extensions, sct), generation.signer.sign);
       return [leaf, generation.intermediate, generation.root].map(toPem);
     },
     chains: async () => (await generations.list()).map(toChain),

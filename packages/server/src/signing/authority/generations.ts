@@ -57,7 +57,7 @@ const intermediateYears = 5;
 export function createGenerations(deps: GenerationsDeps) {
   const { db, audit, clock, random } = deps;
   const known = new Map<number, Generation>();
-  const rows = createSharedRead(() => db.read((tx) => store.list(tx)));
+  const rows = createSharedRead(() => db.statement((tx) => store.list(tx)));
 
   async function make(number: number, rootNumber: number, previous: AuthorityRow | undefined) {
     const at = clock.now();

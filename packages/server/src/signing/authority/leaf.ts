@@ -24,12 +24,29 @@ export interface LeafRequest {
 }
 
 /**
- * A certificate of ten minutes as fulcio/docs/certificate-specification.md has it: no subject, one critical name, who
- * vouched for it and what they said. With `sct`, the list of signed timestamps is its last extension; without, it is
- * what the timestamp is made over (RFC 6962 section 3.2: the TBSCertificate without poison and list).
+ * What a certificate of ten minutes says, as fulcio/docs/certificate-specification.md has it: one critical name, who
+ * vouched for it and what they said.
  */
-export function leafTbs(request: LeafRequest, sct?: Uint8Array): Uint8Array {
-  const { principal, publicKeySpki, serial, at, issuer } = request;
+export function leafExtensions({ principal, publicKeySpki, issuer }: LeafRequest): readonly Uint8Array[] {
+  return [
+    digitalSignature,
+    codeSigning,
+    subjectKeyId(publicKeySpki),
+    authorityKeyId(issuer.publicKeySpki),
+    alternativeName(principal.name),
+    ...identityExtensions(principal),
+  ];
+}
+
+/**
+ * The part that is signed, without a subject. With `sct`, the list of signed timestamps is its last extension; without,
+ * it is what the timestamp is made over (RFC 6962 section 3.2: the TBSCertificate without poison and list).
+ */
+export function leafTbs(
+  { publicKeySpki, serial, at, issuer }: LeafRequest,
+  extensions: readonly Uint8Array[],
+  sct?: Uint8Array,
+): Uint8Array {
   return tbsCertificate({
     serial,
     issuer: issuer.name,
@@ -37,15 +54,7 @@ export function leafTbs(request: LeafRequest, sct?: Uint8Array): Uint8Array {
     notBefore: at,
     notAfter: new Date(at.getTime() + leafSeconds * 1000),
     publicKeySpki,
-    extensions: [
-      digitalSignature,
-      codeSigning,
-      subjectKeyId(publicKeySpki),
-      authorityKeyId(issuer.publicKeySpki),
-      alternativeName(principal.name),
-      ...identityExtensions(principal),
-      ...(sct === undefined ? [] : [sctList(sct)]),
-    ],
+    extensions: sct === undefined ? extensions : [...extensions, sctList(sct)],
   });
 }
 

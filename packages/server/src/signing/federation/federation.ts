@@ -49,7 +49,7 @@ export interface Federation {
 
 export function createFederation(deps: FederationDeps): Federation {
   const { db, audit, clock, log, verifyToken, ownTokens } = deps;
-  const currentRules = createSharedRead(() => db.read((tx) => store.list(tx)));
+  const currentRules = createSharedRead(() => db.statement((tx) => store.list(tx)));
 
   async function verified(token: string, rules: readonly FederationRule[]): Promise<Claims> {
     let own = false;
