@@ -18,6 +18,7 @@ const layerMb = 500;
 const chunk = randomBytes(1024 * 1024);
 const maxGrowthMb = 100;
 const rounds = 3;
+const peerProgram = process.env['DOCKER_REGISTRY'] ?? 'docker-registry';
 
 if (process.argv[2] === 'serve') {
   const server = await openRegistryServer('bench');
@@ -69,7 +70,7 @@ async function compare(ours: { push: number; pull: number }): Promise<void> {
     config,
     `version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: ${directory}/data}}\nhttp: {addr: ${host}}\n`,
   );
-  const peer = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
+  const peer = spawn(peerProgram, ['serve', config], { stdio: 'ignore' });
   const started = await Promise.race([
     once(peer, 'spawn').then(() => true),
     once(peer, 'error').then(() => false),
