@@ -134,6 +134,7 @@ export {
   type VerifiedRevocations,
   verifyRevocations,
 } from './revocation/list.ts';
+export { requireSignatureNotRevoked } from './revocation/sigstore.ts';
 export {
   type Bundle,
   type BundleLogProof,

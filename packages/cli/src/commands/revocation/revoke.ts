@@ -18,8 +18,9 @@ const effects = [
   'silence: sally revocations restore ends it for what is signed later.',
 ];
 const listed = [
-  'It is put on the signed list for verifiers of signatures by certificate. The evidence of this installation is signed by',
-  'a key of its own, so its gates and agents ask for digests and builders: revoke those to stop what runs here.',
+  'It is put on the signed list for verifiers of signatures by certificate (sally sigstore verify-bundle --revocations).',
+  'The evidence of this installation is signed by a key of its own, so its gates and agents ask for digests and',
+  'builders: revoke those to stop what runs here.',
 ];
 
 interface Kind {

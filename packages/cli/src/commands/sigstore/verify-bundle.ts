@@ -1,7 +1,14 @@
-import { Fault, isFault, type VerifiedSigstoreBundle, verifySigstoreBundle } from '@sallyport/formats';
+import {
+  Fault,
+  isFault,
+  requireSignatureNotRevoked,
+  type VerifiedSigstoreBundle,
+  verifySigstoreBundle,
+} from '@sallyport/formats';
 import type { Command } from '../../command.ts';
 import { readArtifact } from './artifact.ts';
 import { policyOf } from './policy.ts';
+import { readRevocations } from './revocations.ts';
 import { readBundle, readTrustedRoot } from './trust.ts';
 
 /** Named and spelled as the public client conformance suite calls it (its docs/cli_protocol.md). */
@@ -34,6 +41,16 @@ export const sigstoreVerifyBundle: Command = {
       value: 'FILE',
       doc: 'trusted_root.json: the authorities and logs to believe',
     },
+    revocations: {
+      type: 'string',
+      value: 'FILE',
+      doc: 'also refuse what this list withdraws (see sally revocations list)',
+    },
+    'trust-root': {
+      type: 'string',
+      value: 'FILE',
+      doc: 'the trust root of the installation whose list it is',
+    },
     staging: { type: 'boolean', doc: 'believe the trusted root for Sigstore\u2019s staging instance' },
   },
   examples: [
@@ -44,10 +61,12 @@ export const sigstoreVerifyBundle: Command = {
     const policy = policyOf(flag);
     const bundle = readBundle(flag('bundle') ?? `${arg(0)}.sigstore.json`);
     const trustedRoot = readTrustedRoot(flag('trusted-root'), on('staging'), settings.env);
+    const list = readRevocations(flag('revocations'), flag('trust-root'));
     const done = out.progress(`reading ${arg(0)}`);
     const artifact = await readArtifact(arg(0)).finally(done);
     try {
       const verified = verifySigstoreBundle({ bundle, trustedRoot, artifact, policy });
+      if (list !== undefined) requireSignatureNotRevoked(list, verified, bundle, trustedRoot);
       out.data(summary(verified), () => render(verified));
     } catch (error) {
       for (const reason of reasons(error)) out.note(`because: ${reason}`);
