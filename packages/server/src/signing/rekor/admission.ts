@@ -29,6 +29,8 @@ const maxWriters = 10_000;
  */
 export function createAdmission(deps: AdmissionDeps): Admission {
   const { clock, writers, entriesPerSecond } = deps;
+  /** Hashes of certificates whose signature was verified. */
+  const ours = new Set<string>();
   const buckets = new Map<string, { tokens: number; at: number }>();
 
   function spend(writer: string): void {
@@ -50,13 +52,24 @@ export function createAdmission(deps: AdmissionDeps): Admission {
     );
   }
 
+  /** A signature of our authority stays one; looking at it again costs as much as that of the entry. */
+  async function isOurs(certificate: X509Certificate, rawBytes: Uint8Array): Promise<boolean> {
+    const name = toHex(sha256(rawBytes));
+    if (ours.has(name)) return true;
+    const issuers = await deps.issuers();
+    if (!issuers.some((issuer) => issued(issuer, certificate))) return false;
+    const [oldest] = ours;
+    if (ours.size >= maxWriters && oldest !== undefined) ours.delete(oldest);
+    ours.add(name);
+    return true;
+  }
+
   return {
     async admit(actor, key) {
       if (writers === 'authenticated') return spend(`${actor.kind}/${actor.id}`);
       const { certificate } = key;
       if (certificate === undefined) throw notOurs('a bare key');
-      const issuers = await deps.issuers();
-      if (!issuers.some((issuer) => issued(issuer, certificate))) throw notOurs('another certificate');
+      if (!(await isOurs(certificate, key.rawBytes))) throw notOurs('another certificate');
       const now = clock.now().getTime();
       if (now < certificate.validFromDate.getTime() || now > certificate.validToDate.getTime()) {
         throw notOurs('one that is not valid now');
