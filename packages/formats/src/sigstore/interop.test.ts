@@ -92,4 +92,12 @@ describe('a bundle we make', () => {
     expect(root.tlogs[0]?.publicKey?.keyDetails).toBe(PublicKeyDetails.PKIX_ED25519);
     expect(keyHint).not.toBe('');
   });
+
+  it('begins the period of a log with a whole second, as the times in timestamps and entries are', () => {
+    const { trustRoot } = testInstallation();
+    const logs = trustRoot.logs.map((log) => ({ ...log, validFrom: '2026-01-02T03:04:05.678Z' }));
+    const root = TrustedRoot.fromJSON(JSON.parse(toSigstoreTrustedRoot({ ...trustRoot, logs })));
+
+    expect(root.tlogs[0]?.publicKey?.validFor?.start).toEqual(new Date('2026-01-02T03:04:05Z'));
+  });
 });

@@ -107,7 +107,7 @@ function logJson({ baseUrl, publicKey, keyDetails, keyId, validFor }: SigstoreLo
   return {
     baseUrl,
     hashAlgorithm: 'SHA2_256',
-    publicKey: { rawBytes: toBase64(publicKey), keyDetails, validFor: { ...validFor } },
+    publicKey: { rawBytes: toBase64(publicKey), keyDetails, validFor: periodJson(validFor) },
     logId: { keyId: toBase64(keyId) },
   };
 }
@@ -118,6 +118,14 @@ function authorityJson(authority: SigstoreAuthority): object {
     subject: { organization, commonName },
     uri,
     certChain: { certificates: certificates.map((der) => ({ rawBytes: toBase64(der) })) },
-    validFor: { ...validFor },
+    validFor: periodJson(validFor),
   };
+}
+
+/**
+ * Timestamps and logs say whole seconds, cut off. A period that began within one has to hold for all of it, or the first
+ * signatures of an installation would seem to be older than its log.
+ */
+function periodJson({ start, end }: SigstorePeriod): object {
+  return { start: `${start.slice(0, 19)}Z`, ...(end === undefined ? {} : { end }) };
 }
