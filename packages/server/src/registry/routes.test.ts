@@ -360,6 +360,30 @@ describe('manifests', () => {
     expect([huge.status, huge.error()]).toEqual([413, 'SIZE_INVALID']);
   });
 
+  it('list referrers page by page, none of which a few of them can make large', async () => {
+    const subject = await pushManifest('shop/many', 'v1');
+    const about = { subject: descriptorOf(subject.bytes, ociManifest) };
+    const large = manifestOver([], utf8('{}'), { ...about, annotations: { note: 'x'.repeat(70_000) } });
+    const refused = await call('PUT', '/v2/shop/many/manifests/large', {
+      body: large,
+      headers: { 'content-type': ociManifest },
+    });
+    expect([refused.status, refused.error()]).toEqual([400, 'MANIFEST_INVALID']);
+
+    const names: string[] = [];
+    for (let at = 0; at < 101; at += 1)
+      names.push(
+        (await pushManifest('shop/many', `r${at}`, { ...about, annotations: { at: `${at}` } })).digest,
+      );
+    const first = await call('GET', `/v2/shop/many/referrers/${subject.digest}`);
+    const next = /<([^>]+)>; rel="next"/.exec(first.header('link') ?? '')?.[1] ?? '';
+    const second = await call('GET', next);
+    const listed = [first, second].map((page) => JSON.parse(page.text).manifests as { digest: string }[]);
+    expect(listed.map((page) => page.length)).toEqual([100, 1]);
+    expect(listed.flat().map(({ digest }) => digest)).toEqual([...names].sort());
+    expect(second.header('link')).toBeNull();
+  });
+
   it('list referrers, filtered when asked, and say so', async () => {
     const subject = await pushManifest('shop/ref', 'v1');
     const sbom = await pushManifest('shop/ref', 'sbom', {

@@ -2,8 +2,8 @@ import type { Migration } from '#platform';
 import { authorityMigration } from './authority/migrations.ts';
 import { federationMigration } from './federation/migrations.ts';
 import { rekorMigration } from './rekor/migration.ts';
-import { timestampKeysMigration, timestampMigration } from './timestamp/migrations.ts';
-import { trustKeysMigration, trustMigration } from './trust/migrations.ts';
+import { timestampMigration } from './timestamp/migrations.ts';
+import { trustMigration } from './trust/migrations.ts';
 
 export const signingMigrations: Migration[] = [
   {
@@ -48,12 +48,12 @@ export const signingMigrations: Migration[] = [
     `,
   },
   trustMigration,
-  trustKeysMigration,
   timestampMigration,
-  timestampKeysMigration,
+  authorityMigration,
+  federationMigration,
   rekorMigration,
   {
-    name: 'signing/0040-revocations',
+    name: 'signing/0007-revocations',
     sql: `
       create table signing_revocations (
         -- One row: the newest list. The lists before it are evidence.
@@ -64,6 +64,4 @@ export const signingMigrations: Migration[] = [
       create index signing_evidence_signed_at on signing_evidence (signed_at);
     `,
   },
-  federationMigration,
-  authorityMigration,
 ];

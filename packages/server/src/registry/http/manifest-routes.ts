@@ -43,6 +43,8 @@ export async function manifest(
 }
 
 const maxPage = 1000;
+/** Each may bring its annotations along: with `maxReferrerAnnotations` a page has at most 6 MiB. */
+const maxReferrersPage = 100;
 
 export async function tags(registry: Registry, repository: string, call: Call): Promise<void> {
   const limit = pageSize(call.query['n']);
@@ -69,12 +71,12 @@ export async function referrers(
   const artifactType = call.query['artifactType'];
   const after = call.query['last'];
   const found = await registry.referrers(repository, subject, {
-    limit: maxPage + 1,
+    limit: maxReferrersPage + 1,
     ...(artifactType === undefined ? {} : { artifactType }),
     ...(after === undefined ? {} : { after: checkDigest(after) }),
   });
-  const page = found.slice(0, maxPage);
-  const last = found.length > maxPage ? page.at(-1) : undefined;
+  const page = found.slice(0, maxReferrersPage);
+  const last = found.length > maxReferrersPage ? page.at(-1) : undefined;
   const query = `${artifactType === undefined ? '' : `artifactType=${encodeURIComponent(artifactType)}&`}last=`;
   await call.reply
     .status(200)

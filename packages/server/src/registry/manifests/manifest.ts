@@ -62,13 +62,15 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): Manifest {
   const config = image ? descriptor(document.get('config'), 'config') : undefined;
   const layers = image ? descriptors(document.get('layers'), 'layers') : [];
   const subject = document.get('subject');
+  const described = annotations(document.get('annotations'));
+  if (subject !== undefined) requireFewAnnotations(described);
   return {
     mediaType: type,
     blobs: config === undefined ? layers : [config, ...layers],
     manifests: image ? [] : descriptors(document.get('manifests'), 'manifests'),
     subject: subject === undefined ? undefined : descriptor(subject, 'subject').digest,
     artifactType: artifactType(document.get('artifactType')) ?? config?.mediaType,
-    annotations: annotations(document.get('annotations')),
+    annotations: described,
   };
 }
 
@@ -117,6 +119,17 @@ function artifactType(value: unknown): string | undefined {
   if (typeof value !== 'string' || !mediaTypePattern.test(value))
     throw invalid('expected artifactType to be a media type');
   return value;
+}
+
+/** Bytes: a list of referrers repeats the annotations of each, so a few large ones would make every list of them large. */
+const maxReferrerAnnotations = 65_536;
+
+function requireFewAnnotations(given: Readonly<Record<string, string>>): void {
+  const sizeBytes = Buffer.byteLength(JSON.stringify(given));
+  if (sizeBytes > maxReferrerAnnotations)
+    throw invalid(
+      `expected at most ${maxReferrerAnnotations} bytes of annotations beside a subject, got ${sizeBytes}`,
+    );
 }
 
 function annotations(value: unknown): Readonly<Record<string, string>> {

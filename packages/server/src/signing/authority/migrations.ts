@@ -1,7 +1,7 @@
 import type { Migration } from '#platform';
 
 export const authorityMigration: Migration = {
-  name: 'signing/authority-0001-authorities',
+  name: 'signing/0004-authorities',
   sql: `
     -- One row per generation of the certificate authority; the highest number issues, the others stay to be verified.
     create table signing_authorities (

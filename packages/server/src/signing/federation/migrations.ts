@@ -1,7 +1,7 @@
 import type { Migration } from '#platform';
 
 export const federationMigration: Migration = {
-  name: 'signing/federation-0001-rules',
+  name: 'signing/0005-federation',
   sql: `
     create table signing_federation_rules (
       name text primary key,

@@ -1,7 +1,7 @@
 import type { Migration } from '#platform';
 
 export const rekorMigration: Migration = {
-  name: 'signing/rekor-0001-promises',
+  name: 'signing/0006-promises',
   sql: `
     -- Signed entry timestamps of the first log API. The signature covers body, place, log and time.
     create table signing_rekor_promises (

@@ -33,7 +33,7 @@ import { openTestDb, type TestDb } from '../../../test-support/database.ts';
 import { type FixedClock, fixedClock, inTx, silentLog } from '../../../test-support/fakes.ts';
 import { openTestHttp, type TestHttp } from '../../../test-support/http.ts';
 import { timestampsAudited } from './authorities.ts';
-import { timestampKeysMigration, timestampMigration } from './migrations.ts';
+import { timestampMigration } from './migrations.ts';
 import { timestampRoutes } from './routes.ts';
 import { createTimestamps, type Timestamps } from './timestamps.ts';
 
@@ -75,7 +75,7 @@ function newTimestamps(perSecond?: number): Timestamps {
 }
 
 beforeAll(async () => {
-  test = await openTestDb([...ledgerMigrations, timestampMigration, timestampKeysMigration]);
+  test = await openTestDb([...ledgerMigrations, timestampMigration]);
   http = await openTestHttp({
     // The routes ask for the verbs of the test that runs.
     routes: [

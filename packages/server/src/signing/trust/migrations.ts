@@ -1,7 +1,7 @@
 import type { Migration } from '#platform';
 
 export const trustMigration: Migration = {
-  name: 'signing/0020-tuf',
+  name: 'signing/0002-tuf',
   sql: `
     create table signing_tuf_files (
       path text primary key,
@@ -12,17 +12,12 @@ export const trustMigration: Migration = {
       written_at timestamptz not null
     );
     create unique index signing_tuf_files_version on signing_tuf_files (role, version) where role <> 'target';
-  `,
-};
-
-/** Pairs of keys for targets and for snapshot and timestamp; the first pair is there without a row. */
-export const trustKeysMigration: Migration = {
-  name: 'signing/0023-tuf-keys',
-  sql: `
     create table signing_tuf_keys (
       number integer primary key,
       keys text not null,
       made_at timestamptz not null
     );
+    comment on table signing_tuf_keys is
+      'pairs of keys, for targets and for snapshot and timestamp; the first pair is there without a row';
   `,
 };

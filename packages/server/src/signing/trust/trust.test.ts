@@ -23,7 +23,7 @@ import type { Db } from '#platform';
 import { openTestDb, type TestDb } from '../../../test-support/database.ts';
 import { type FixedClock, fixedClock, inTx, silentLog } from '../../../test-support/fakes.ts';
 import { openTestHttp, type TestHttp } from '../../../test-support/http.ts';
-import { trustKeysMigration, trustMigration } from './migrations.ts';
+import { trustMigration } from './migrations.ts';
 import { nextFiles } from './roles.ts';
 import { trustRoutes } from './routes.ts';
 import { createTrust, type Trust, trustAudited } from './trust.ts';
@@ -59,7 +59,7 @@ let extraLogs: SigstoreLog[];
 let directory: string;
 
 beforeAll(async () => {
-  test = await openTestDb([...ledgerMigrations, trustMigration, trustKeysMigration]);
+  test = await openTestDb([...ledgerMigrations, trustMigration]);
   http = await openTestHttp({
     // The routes ask for the verbs of the test that runs.
     routes: [
