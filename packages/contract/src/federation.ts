@@ -1,8 +1,20 @@
 /** Answers about who gets certificates, as the native API gives them: /api/federation and /api/authority. */
 
+/** Issuers whose claims are known. `email` and `uri` are any OpenID provider, of people and of workloads. */
+export const issuerKinds = [
+  'github',
+  'gitlab',
+  'buildkite',
+  'circleci',
+  'kubernetes',
+  'sallyport',
+  'email',
+  'uri',
+] as const;
+
 export interface FederationRuleView {
   readonly name: string;
-  /** github, gitlab, buildkite, circleci, kubernetes, sallyport, email or uri */
+  /** One of `issuerKinds`. */
   readonly kind: string;
   readonly issuer: string;
   readonly audience: string;

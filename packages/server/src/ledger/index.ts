@@ -8,6 +8,7 @@ export { createLedger, type EventPage, type Ledger, type LedgerDeps } from './le
 export { createAudit } from './outbox.ts';
 export type { LogProof } from './proofs.ts';
 export { ledgerRoutes } from './routes.ts';
+export { tileRoutes } from './tile-routes.ts';
 export type { Finding, LedgerReport, VerifyProgress } from './verify/report.ts';
 export { witnessRoutes } from './witness/routes.ts';
 export { parseVerifierKey, type VerifierKey } from './witness/verifier-key.ts';

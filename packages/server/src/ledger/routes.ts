@@ -1,7 +1,8 @@
-import { Fault, parseTilePath, type TilePath, tileWidth, toBase64, utf8 } from '@sallyport/formats';
+import { Fault, toBase64, utf8 } from '@sallyport/formats';
 import { Type } from 'typebox';
 import type { AuditedTable, RequestOf, Routes, StreamReply } from '#platform';
 import type { Ledger } from './ledger.ts';
+import { tileRoutes } from './tile-routes.ts';
 import type { VerifyProgress } from './verify/report.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -46,13 +47,10 @@ const Events = Type.Object(
 );
 
 const mayRead = { kind: 'allowed', capability: 'read', path: () => 'ledger' } as const;
-/** What a tile or bundle holds never changes (c2sp.org/tlog-tiles), partial ones included. */
-const forever = 'max-age=31536000, immutable';
 
 /**
- * Reading as C2SP tlog-tiles clients do, and the native API. Checkpoints and hashes are public, so that witnesses and
- * verifiers need no account; entries name people and resources, so they are not. `tables` are those of all contexts;
- * `published` gives the checkpoint that may be shown, with cosignatures.
+ * The log for everybody (tile-routes.ts), and the native API. `tables` are those of all contexts; `published` gives the
+ * checkpoint that may be shown, with cosignatures.
  */
 export function ledgerRoutes(
   ledger: Ledger,
@@ -61,18 +59,7 @@ export function ledgerRoutes(
 ): Routes {
   const verifying = { now: false };
   return (http) => {
-    http.stream({
-      method: 'GET',
-      path: '/checkpoint',
-      summary: 'The newest signed checkpoint (c2sp.org/tlog-checkpoint)',
-      access: { kind: 'public', reason: 'witnesses and verifiers read tree heads without an account' },
-      handle: async (_request, reply) => {
-        const note = await published();
-        await reply
-          .headers({ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-cache' })
-          .send(note);
-      },
-    });
+    tileRoutes(ledger, { prefix: '', checkpoint: published })(http);
     http.stream({
       method: 'GET',
       path: '/log-key',
@@ -80,27 +67,6 @@ export function ledgerRoutes(
       access: { kind: 'public', reason: 'a public key: verifiers need it' },
       handle: async (_request, reply) => {
         await reply.headers({ 'content-type': 'text/plain; charset=utf-8' }).send(`${ledger.verifierKey}\n`);
-      },
-    });
-    http.stream({
-      method: 'GET',
-      path: '/tile/*',
-      summary: 'A tile of hashes (c2sp.org/tlog-tiles)',
-      access: { kind: 'public', reason: 'proofs are checked without an account; hashes tell nothing' },
-      handle: async ({ params }, reply) => {
-        const { level, index, width } = pathOf(params['*']);
-        if (level === 'entries') throw noTile();
-        await sendTile(reply, 'public', await ledger.tile(level, index, width));
-      },
-    });
-    http.stream({
-      method: 'GET',
-      path: '/tile/entries/*',
-      summary: 'A bundle of up to 256 entries (c2sp.org/tlog-tiles)',
-      access: mayRead,
-      handle: async ({ params }, reply) => {
-        const { index, width } = pathOf(`entries/${params['*']}`);
-        await sendTile(reply, 'private', await ledger.entryBundle(index, width));
       },
     });
     http.route({
@@ -225,32 +191,4 @@ async function* verificationLines(
 
 function line(value: object): Uint8Array {
   return utf8(`${JSON.stringify(value)}\n`);
-}
-
-function pathOf(rest: string): TilePath {
-  try {
-    return parseTilePath(`tile/${rest}`);
-  } catch (cause) {
-    throw noTile(cause);
-  }
-}
-
-async function sendTile(
-  reply: StreamReply,
-  who: 'public' | 'private',
-  bytes: Uint8Array | undefined,
-): Promise<void> {
-  if (bytes === undefined) throw noTile();
-  await reply
-    .headers({ 'content-type': 'application/octet-stream', 'cache-control': `${who}, ${forever}` })
-    .send(bytes);
-}
-
-function noTile(cause?: unknown): Fault {
-  return new Fault(
-    'not_found',
-    'ledger.no_tile',
-    `expected a tile of at most ${tileWidth} hashes or entries inside the tree`,
-    cause === undefined ? {} : { cause },
-  );
 }

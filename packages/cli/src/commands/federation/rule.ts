@@ -1,18 +1,7 @@
-import type { FederationFindingView, FederationRuleView } from '@sallyport/contract';
+import { type FederationFindingView, type FederationRuleView, issuerKinds } from '@sallyport/contract';
 import { Fault } from '@sallyport/formats';
 import type { Argument, Flag, Invocation } from '../../command.ts';
 import { readNamed } from '../../input.ts';
-
-export const kinds = [
-  'github',
-  'gitlab',
-  'buildkite',
-  'circleci',
-  'kubernetes',
-  'sallyport',
-  'email',
-  'uri',
-] as const;
 
 /** Issuers that everybody shares; those of other kinds are one's own. */
 const sharedIssuers: Readonly<Record<string, string>> = {
@@ -24,7 +13,7 @@ const sharedIssuers: Readonly<Record<string, string>> = {
 export const nameArgument: Argument = { name: 'NAME', doc: 'what the rule is called' };
 
 export const ruleFlags: Readonly<Record<string, Flag>> = {
-  kind: { type: 'string', value: 'KIND', doc: `whose claims they are: ${kinds.join(', ')}` },
+  kind: { type: 'string', value: 'KIND', doc: `whose claims they are: ${issuerKinds.join(', ')}` },
   claim: {
     type: 'string',
     many: true,
@@ -54,7 +43,7 @@ export const ruleFlags: Readonly<Record<string, Flag>> = {
 export function ruleOf(invocation: Invocation): FederationRuleView {
   const { arg, flag } = invocation;
   const kind = flag('kind');
-  if (kind === undefined) throw usage(`expected --kind, one of ${kinds.join(', ')}`);
+  if (kind === undefined) throw usage(`expected --kind, one of ${issuerKinds.join(', ')}`);
   const issuer = flag('issuer') ?? sharedIssuers[kind];
   if (issuer === undefined) throw usage(`expected --issuer, which kind "${kind}" has no common one for`);
   const [jwksUrl, ca, webUrl] = [flag('jwks-url'), flag('ca'), flag('web-url')];

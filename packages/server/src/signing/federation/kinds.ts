@@ -1,14 +1,5 @@
-/** Issuers whose claims we can read. `email` and `uri` are any OpenID provider, of people and of workloads. */
-export const issuerKinds = [
-  'github',
-  'gitlab',
-  'buildkite',
-  'circleci',
-  'kubernetes',
-  'sallyport',
-  'email',
-  'uri',
-] as const;
+import type { issuerKinds } from '@sallyport/contract';
+
 export type IssuerKind = (typeof issuerKinds)[number];
 
 export interface KindFacts {

@@ -1,6 +1,7 @@
+import { type FederationRuleView, issuerKinds } from '@sallyport/contract';
 import { Fault } from '@sallyport/formats';
 import type { Json } from '#platform';
-import { type IssuerKind, issuerKinds } from './kinds.ts';
+import type { IssuerKind } from './kinds.ts';
 
 /** Who may get a certificate: tokens of one issuer, for one audience, with exactly these claims. */
 export interface FederationRule {
@@ -22,16 +23,7 @@ export interface FederationRule {
 }
 
 /** A rule as somebody wrote it: shape and bounds are checked by the route, meaning here. */
-export interface RuleDraft {
-  readonly name: string;
-  readonly kind: string;
-  readonly issuer: string;
-  readonly audience: string;
-  readonly claims: Readonly<Record<string, string>>;
-  readonly jwksUrl?: string;
-  readonly caPem?: string;
-  readonly webUrl?: string;
-}
+export type RuleDraft = FederationRuleView;
 
 export const maxClaims = 16;
 

@@ -1,7 +1,7 @@
+import { issuerKinds } from '@sallyport/contract';
 import { Fault } from '@sallyport/formats';
 import { sql } from 'kysely';
 import { tablesOf } from '#platform';
-import { issuerKinds } from './kinds.ts';
 import type { FederationRule } from './rule.ts';
 import { type FederationStore, maxRules } from './store.ts';
 

@@ -1,6 +1,6 @@
-import { Fault, parseTilePath, utf8 } from '@sallyport/formats';
 import { Type } from 'typebox';
-import type { RenderFault, Routes, StreamReply } from '#platform';
+import { tileRoutes } from '#ledger';
+import type { RenderFault, Routes } from '#platform';
 import type { RekorWriters } from './admission.ts';
 import type { Rekor } from './rekor.ts';
 import { CreateEntry, readRequestV2 } from './tiled-request.ts';
@@ -31,7 +31,6 @@ const renderFault: RenderFault = (fault, _status, requestId) => {
   };
 };
 
-const forever = 'max-age=31536000, immutable';
 const maxRequestBytes = 6 * 1024 * 1024;
 
 /** Who may call a route that writes: the certificate in the entry says who it is, or a token does. */
@@ -57,64 +56,6 @@ export function rekorV2Routes(rekor: Rekor, writers: RekorWriters): Routes {
       renderFault,
       handle: ({ actor, body }) => rekor.addV2(actor, readRequestV2(body)),
     });
-    http.stream({
-      method: 'GET',
-      path: '/api/v2/checkpoint',
-      summary: 'the newest checkpoint (Rekor v2)',
-      access: { kind: 'public', reason: 'witnesses and verifiers read tree heads without an account' },
-      renderFault,
-      handle: async (_request, reply) => {
-        await reply
-          .headers({ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-cache' })
-          .send(utf8(await ledger.checkpoint()));
-      },
-    });
-    http.stream({
-      method: 'GET',
-      path: '/api/v2/tile/*',
-      summary: 'a tile of hashes (Rekor v2)',
-      access: { kind: 'public', reason: 'proofs are checked without an account; hashes tell nothing' },
-      renderFault,
-      handle: async ({ params }, reply) => {
-        const { level, index, width } = tileOf(params['*']);
-        if (level === 'entries') throw noTile();
-        await send(reply, 'public', await ledger.tile(level, index, width));
-      },
-    });
-    http.stream({
-      method: 'GET',
-      path: '/api/v2/tile/entries/*',
-      summary: 'a bundle of up to 256 entries (Rekor v2)',
-      access: { kind: 'allowed', capability: 'read', path: () => 'ledger' },
-      renderFault,
-      handle: async ({ params }, reply) => {
-        const { index, width } = tileOf(`entries/${params['*']}`);
-        await send(reply, 'private', await ledger.entryBundle(index, width));
-      },
-    });
+    tileRoutes(ledger, { prefix: '/api/v2', checkpoint: ledger.checkpoint, renderFault })(http);
   };
-}
-
-function tileOf(rest: string) {
-  try {
-    return parseTilePath(`tile/${rest}`);
-  } catch (cause) {
-    throw noTile(cause);
-  }
-}
-
-async function send(reply: StreamReply, who: 'public' | 'private', bytes: Uint8Array | undefined) {
-  if (bytes === undefined) throw noTile();
-  await reply
-    .headers({ 'content-type': 'application/octet-stream', 'cache-control': `${who}, ${forever}` })
-    .send(bytes);
-}
-
-function noTile(cause?: unknown): Fault {
-  return new Fault(
-    'not_found',
-    'rekor.no_tile',
-    'expected a tile inside the tree, got another path',
-    cause === undefined ? {} : { cause },
-  );
 }
