@@ -31,6 +31,7 @@ interface ErasedRoute {
   readonly credentials?: 'bearer' | 'basic' | 'foreign';
   readonly renderFault?: RenderFault;
   readonly status?: number;
+  readonly headersOf?: (result: unknown) => Readonly<Record<string, string>>;
   readonly handle: (...parts: unknown[]) => Promise<unknown>;
 }
 
@@ -82,7 +83,11 @@ function declareJson(app: FastifyInstance, spec: ErasedRoute, deps: GuardDeps): 
           details: { at: where.instancePath, problem: where.message },
         });
       }
-      return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(result));
+      return reply
+        .code(status)
+        .headers(spec.headersOf?.(result) ?? {})
+        .type('application/json; charset=utf-8')
+        .send(JSON.stringify(result));
     },
   });
 }

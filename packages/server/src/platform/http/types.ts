@@ -90,6 +90,8 @@ export interface RouteSpec<
   readonly response?: R;
   /** 200 unless told; a handler that gives undefined answers 204. */
   readonly status?: number;
+  /** Headers of the answer, for clients of other protocols that look there. */
+  readonly headersOf?: (result: ResultOf<R>) => Readonly<Record<string, string>>;
   readonly handle: (request: RequestOf<ParamsOf<Path, P>, QueryOf<Q>, BodyOf<B>>) => Promise<ResultOf<R>>;
 }
 

@@ -49,6 +49,7 @@ export function rekorV1Routes(rekor: Rekor, writers: RekorWriters): Routes {
       bodyLimitBytes: maxRequestBytes,
       status: 201,
       response: Type.Unknown(),
+      headersOf: placeOf,
       renderFault,
       handle: async ({ actor, body }) => named(await rekor.addV1(actor, readRequestV1(body))),
     });
@@ -137,6 +138,12 @@ export function rekorV1Routes(rekor: Rekor, writers: RekorWriters): Routes {
       },
     });
   };
+}
+
+/** Rekor's own server names the entry in both headers, and sigstore-go reads it from the ETag: bare, as there. */
+function placeOf(answer: unknown): Readonly<Record<string, string>> {
+  const uuid = Object.keys(Object(answer))[0] ?? '';
+  return { etag: uuid, location: `/api/v1/log/entries/${uuid}` };
 }
 
 /** As the first API answers: one member, whose name is the uuid. */

@@ -223,6 +223,8 @@ describe('the first API', () => {
     expect(answer.status).toBe(201);
     const made = only(answer.body);
     prove(made);
+    expect(answer.headers.get('etag')).toBe(made.uuid);
+    expect(answer.headers.get('location')).toBe(`/api/v1/log/entries/${made.uuid}`);
     expect(made.entry.integratedTime).toBe(Math.floor(clock.now().getTime() / 1000));
     const { spec } = JSON.parse(Buffer.from(made.entry.body, 'base64').toString());
     expect(Buffer.from(spec.signature.publicKey.content, 'base64').toString()).toBe(ada.pem);
