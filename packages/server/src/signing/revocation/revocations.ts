@@ -129,7 +129,10 @@ export function createRevocations(deps: RevocationsDeps): Revocations {
     return clock.now().getTime() - Date.parse(issuedAt) >= (validSeconds * 1000) / 4;
   }
 
-  async function seal(predicate: RevocationList): Promise<CurrentRevocations> {
+  async function seal(
+    predicate: RevocationList,
+    known: CurrentRevocations | undefined,
+  ): Promise<CurrentRevocations> {
     const evidence = await signing.seal({
       key: `revocations/${predicate.sequence}`,
       subject: revocationsSubject(installation),
@@ -137,10 +140,12 @@ export function createRevocations(deps: RevocationsDeps): Revocations {
       predicate,
     });
     const trust = parseTrustRoot(await signing.trustRoot());
-    return { ...verifyRevocations(evidence.bundle, trust, last), bundle: evidence.bundle };
+    return { ...verifyRevocations(evidence.bundle, trust, known), bundle: evidence.bundle };
   }
 
   async function current(): Promise<CurrentRevocations> {
+    // As it is now: what is read from here on is as new at least, and only what another caller learns meanwhile is newer.
+    const known = last;
     const sequence = await db.read((tx) => store.newestSequence(tx));
     if (last !== undefined && last.list.sequence === sequence && !isDue(last.list)) return last;
     // A server that once issued a list and has none now was set back: it does not begin anew with an empty one.
@@ -153,7 +158,7 @@ export function createRevocations(deps: RevocationsDeps): Revocations {
     const newest = await db.read((tx) => newestRecorded(tx));
     if (newest === undefined)
       throw new Fault('internal', 'signing.no_revocations', 'expected a list, found none');
-    const sealed = await seal(newest);
+    const sealed = await seal(newest, known);
     // Another caller may have come further meanwhile.
     if (last === undefined || last.list.sequence < sealed.list.sequence) last = sealed;
     return sealed;
