@@ -6,7 +6,7 @@ import { digestOf, utf8 } from '@sallyport/formats';
 import { openTestDb } from '../../test-support/database.ts';
 import { countingIds, fixedClock, recordingAudit } from '../../test-support/fakes.ts';
 import type { TokenSeal } from './access/tokens.ts';
-import { type FileSystem, nodeFileSystem } from './blobs/files.ts';
+import { type FileSystem, nodeFileSystem } from './blobs/file-system.ts';
 import { registryMigrations } from './migrations.ts';
 import { createRegistryOn, type Registry } from './registry.ts';
 

@@ -4,7 +4,7 @@ import { digestOf, utf8 } from '@sallyport/formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Actor, systemActor } from '#platform';
 import { person } from '../../test-support/fakes.ts';
-import { type FileSystem, nodeFileSystem } from './blobs/files.ts';
+import { type FileSystem, nodeFileSystem } from './blobs/file-system.ts';
 import { registryAudited } from './index.ts';
 import { descriptorOf, manifestOver, ociIndex, ociManifest, openTestRegistry } from './registry.fixture.ts';
 

@@ -1,6 +1,7 @@
 import type { Audit, Clock, Db, Ids } from '#platform';
 import { type Blobs, createBlobs } from './blobs/blobs.ts';
-import { createBlobFiles, type FileSystem, nodeFileSystem } from './blobs/files.ts';
+import { type FileSystem, nodeFileSystem } from './blobs/file-system.ts';
+import { createBlobFiles } from './blobs/files.ts';
 import { createGarbage, type Garbage } from './garbage.ts';
 import { createManifests, type Manifests } from './manifests/manifests.ts';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Fault } from '@sallyport/formats';
 import {
@@ -9,18 +9,9 @@ import {
   contentDigestFrom,
   hexOf,
 } from '../content-digest.ts';
-
-/** The calls this context makes on a file system; a test gives one that fails where it wants. */
-export interface FileSystem {
-  open(path: string, flags: string, mode?: number): Promise<FileHandle>;
-  rename(from: string, to: string): Promise<void>;
-  unlink(path: string): Promise<void>;
-  stat(path: string): Promise<{ readonly size: number; readonly mtime: Date }>;
-  mkdir(path: string, options: { recursive: true; mode: number }): Promise<unknown>;
-  readdir(path: string): Promise<string[]>;
-}
-
-export const nodeFileSystem: FileSystem = { open, rename, unlink, stat, mkdir, readdir };
+import { batched, readRange, writeAll } from './file-bytes.ts';
+import { asFault, codeOf, isDiskFull, uploadLost } from './file-faults.ts';
+import type { FileSystem } from './file-system.ts';
 
 /**
  * Blobs as files: `uploads/<id>` while they arrive, `blobs/<algorithm>/<two digits>/<digest>.<upload id>` once verified.
@@ -51,8 +42,6 @@ export interface BlobFiles {
 }
 
 const durableEveryBytes = 32 * 1024 * 1024;
-const readBytes = 256 * 1024;
-const batchBytes = 1024 * 1024;
 /** Running SHA-256 of uploads in progress; lost on restart and of no use for SHA-512, then the file is read again. */
 const maxRunningHashes = 1000;
 const filePattern = /^(?:[0-9a-f]{64}|[0-9a-f]{128})\.[a-z0-9_-]{1,80}$/;
@@ -251,53 +240,6 @@ async function openUpload(fs: FileSystem, path: string, offset: number): Promise
   }
 }
 
-/**
- * The same bytes in larger pieces: what comes from a socket is small, and each write costs a visit to another thread.
- * What came before a body breaks off is given as well.
- */
-async function* batched(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = [];
-  let size = 0;
-  let broken: { readonly error: unknown } | undefined;
-  try {
-    for await (const part of body) {
-      parts.push(part);
-      size += part.length;
-      if (size < batchBytes) continue;
-      yield joined(parts);
-      parts = [];
-      size = 0;
-    }
-  } catch (error) {
-    broken = { error };
-  }
-  if (size > 0) yield joined(parts);
-  if (broken !== undefined) throw broken.error;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const [only] = parts;
-  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written);
-    written += bytesWritten;
-  }
-}
-
-async function* readRange(handle: FileHandle, start: number, end: number): AsyncGenerator<Uint8Array> {
-  for (let at = start; at <= end; ) {
-    const buffer = new Uint8Array(Math.min(readBytes, end - at + 1));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
-    if (bytesRead === 0) return;
-    yield buffer.subarray(0, bytesRead);
-    at += bytesRead;
-  }
-}
-
 async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
   try {
     await fs.unlink(path);
@@ -309,32 +251,4 @@ async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
 function checkFileId(id: string): string {
   if (!/^[a-z0-9_-]{1,80}$/.test(id)) throw uploadLost();
   return id;
-}
-
-function uploadLost(): Fault {
-  return new Fault('not_found', 'registry.upload_unknown', 'expected an upload in progress, found none', {
-    hint: 'start the upload again',
-  });
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
-}
-
-function isDiskFull(error: unknown): boolean {
-  return codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
-}
-
-/** A full disk gets its own name, because only the operator can help; other errors pass as they are. */
-function asFault(error: unknown): unknown {
-  if (!isDiskFull(error)) return error;
-  return new Fault(
-    'exhausted',
-    'registry.disk_full',
-    'the disk of the registry is full; nothing was stored',
-    {
-      hint: 'free some space or collect garbage, then push again',
-      cause: error,
-    },
-  );
 }
